@@ -1,0 +1,88 @@
+"""A frame and the stream it belongs to, as every room knows them. Values only: nothing here does anything.
+
+`seq` counts from 0 by 1 and orders; `pts` counts ticks of the stream's `time_base` and times. Neither is ever reused.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+
+class Mode(StrEnum):
+    """Which promise a stream gets: a file loses nothing, a live stream is never late."""
+
+    FILE = "file"
+    LIVE = "live"
+
+
+class Codec(StrEnum):
+    """How a frame crosses the wire; the names are FFmpeg's."""
+
+    MJPEG = "mjpeg"
+    PNG = "png"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The style parameters of one frame, changeable from frame to frame.
+
+    `strength` blends painting into source (0 source, 1 painting); `keep_colours` paints luma, keeps the source's chroma.
+    """
+
+    strength: float = 1.0
+    keep_colours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture. `pixels`: H×W×3 uint8, BGR, contiguous. `name`: a photo's path within its folder, else ""."""
+
+    seq: int
+    pts: int
+    pixels: NDArray[np.uint8]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """One picture as it crosses the wire: `data` holds a whole JPEG or PNG file of `width`×`height`."""
+
+    seq: int
+    pts: int
+    codec: Codec
+    width: int
+    height: int
+    data: bytes
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ColourTags:
+    """FFmpeg's colour integers of a video (matrix, primaries, transfer, range); None where the source says nothing."""
+
+    colorspace: int | None = None
+    primaries: int | None = None
+    transfer: int | None = None
+    range: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a stream before its first frame.
+
+    Width and height are the display size after rotation; 0×0 for a folder of photos, where each frame has its own.
+    `rate` is the average frame rate, `frames` an estimate for progress; both None where the source does not say.
+    """
+
+    width: int
+    height: int
+    time_base: Fraction
+    mode: Mode = Mode.FILE
+    rate: Fraction | None = None
+    frames: int | None = None
+    codec: Codec = Codec.MJPEG
+    colour: ColourTags = field(default_factory=ColourTags)
