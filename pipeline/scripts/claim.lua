@@ -1,0 +1,17 @@
+-- One frame for one worker. ZREM before ZADD: a script that has written already may go on writing at maxmemory.
+-- KEYS: inflight, frame.  ARGV: seq, lease (ms).
+-- Returns {} when there is nothing to do (published, given up, dead stream, or held by another), else
+-- {sent, now, lease deadline, document}. A frame whose bytes are gone is handed back to its producer (score 1: overdue).
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score then return {} end
+score = tonumber(score)
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if score > now then return {} end
+local document = redis.call('GET', KEYS[2])
+local deadline = document and now + tonumber(ARGV[2]) or 1
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+if not document then return {} end
+local sent = score < 0 and -score or now
+return {sent, now, deadline, document}
