@@ -1,0 +1,38 @@
+"""How a style is trained, as one value: it goes into the checkpoint and onto the card, so a run can be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workers.network import Widths
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Weights are relative to content = 1. Sizes in pixels."""
+
+    style: float = 4.0
+    content: float = 1.0
+    variation: float = 0.05
+    # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
+    quiet: float = 30.0
+    # Output must follow shift, zoom and noise of the input.
+    stability: float = 20.0
+    overshoot: float = 10.0
+    crop_px: int = 256
+    batch: int = 2
+    # Short side of the painting while its Grams are taken: larger makes larger strokes. 0: as it is.
+    painting_px: int = 0
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 1e-4
+    # Iterations of learning the identity first: seconds, and no black output (see docs/training.md).
+    warm_up: int = 150
+    # Share of the iterations after which batch statistics are frozen, so that training sees what painting does.
+    freeze_at: float = 0.6
+    seed: int = 1
+    widths: Widths = Widths()
+
+    def learning_rate_at(self, progress: float) -> float:
+        """Held for a third, then geometric from the first rate to the last; progress from 0 to 1."""
+        share = min(1.0, max(0.0, (progress - 1 / 3) * 1.5))
+        return float(self.learning_rate * (self.final_learning_rate / self.learning_rate) ** share)
