@@ -1,0 +1,68 @@
+"""What many tests share: a private server, a transport on it, and waiting with a deadline instead of sleeping."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import settings
+from pipeline.embedded import EmbeddedServer
+from pipeline.transport import Transport
+
+#: Pure rules and single calls to a server: whoever takes longer hangs.
+UNIT_TIMEOUT_S = 10
+_POLL_S = 0.01
+
+WaitUntil = Callable[..., None]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the pipeline's tests ten seconds, unless they say otherwise; all others have the configured limit."""
+    for item in items:
+        unhurried = any(item.get_closest_marker(name) for name in ("slow", "gpu", "system", "timeout"))
+        if "pipeline" in item.path.parts[-2:] and not unhurried:
+            item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))
+
+
+@pytest.fixture(autouse=True)
+def _private_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep tests off the user's own server, styles and caches; settings are read anew."""
+    monkeypatch.delenv("BROKER_URL", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """A server of this test's own, on a unix socket below `tmp_path`."""
+    embedded = EmbeddedServer(tmp_path, maxmemory_mb=64)
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def transport(server: EmbeddedServer) -> Iterator[Transport]:
+    """A connection to the private server."""
+    connected = Transport.connect(server.url)
+    yield connected
+    connected.close()
+
+
+@pytest.fixture
+def wait_until() -> WaitUntil:
+    """`wait_until(condition, deadline_s=5.0)`: return once `condition()` holds, fail the test after the deadline."""
+
+    def wait(condition: Callable[[], object], deadline_s: float = 5.0, what: str = "") -> None:
+        end = time.monotonic() + deadline_s
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f"not within {deadline_s} s: {what or condition}")
+            time.sleep(_POLL_S)
+
+    return wait
