@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     )
     devices: str = Field("auto", description="devices a worker machine uses: auto, cpu, or a list such as 0,1,2")
     per_device: int = Field(2, ge=1, le=16, description="models (worker processes) per GPU")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="device of one worker process; the launcher sets it")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of one worker's engine; 0: one per core; the launcher sets it")
+    weights: Path | None = Field(None, description="weights file one worker serves under its style's name; the launcher sets it")
+    cuda_visible_devices: str | None = Field(
+        None, validation_alias="CUDA_VISIBLE_DEVICES", description="GPUs we may use, as CUDA has it; unset: all"
+    )
+    test_styles: bool = Field(False, description="serve the test-… stand-ins of tests and benchmarks")
     tile_mb: int = Field(1500, ge=64, le=1 << 20, description="memory one painting may take before the frame is tiled")
 
 
@@ -49,7 +56,7 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        variable = field if field == "BROKER_URL" else f"PAINTER_{field.upper()}"
+        variable = field if field in ("BROKER_URL", "CUDA_VISIBLE_DEVICES") else f"PAINTER_{field.upper()}"
         raise UsageError(f"{variable}={first['input']!r}: {first['msg'].lower()}") from error
 
 

@@ -1,0 +1,179 @@
+"""What a worker does with a ticket: claim, check, paint, publish; and what becomes of a frame when one of them fails.
+
+Invariant: whatever happens to one frame, the next one is served. A frame neither published nor failed here is the
+producer's to send again, so a lost server costs a repeat, never a frame.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psutil
+
+from pipeline.errors import ServerFull, ServerGone, WireError
+from pipeline.transport import Claim, WorkerBeat
+from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
+from workers.leases import Leases
+from workers.painter import Painter, Painting
+from workers.ticker import Ticker
+
+log = logging.getLogger(__name__)
+
+# Three are missed before a worker counts as gone (6 s).
+BEAT_S = 2.0
+# Beats over which a worker's own FPS is taken: six marks are 10 s.
+_RATE_MARKS = 6
+
+
+class Server(Protocol):
+    """The part of the transport that a worker needs."""
+
+    def claim(self, stream: str, seq: int, lease_ms: int) -> Claim | None: ...
+    def renew(self, stream: str, seq: int, lease_ms: int) -> bool: ...
+    def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool: ...
+    def release(self, stream: str, seq: int, reason: str) -> None: ...
+    def fail(self, stream: str, seq: int, reason: str) -> bool: ...
+    def beat_worker(self, beat: WorkerBeat) -> None: ...
+    def forget_worker(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who paints. `name`: Celery's node name; `threads`: how many frames it holds at once."""
+
+    name: str
+    style: str
+    device: str
+    threads: int
+    host: str
+
+
+class PaintService:
+    """One worker process. Its owner calls `start` before the first ticket and `stop` after the last."""
+
+    def __init__(
+        self, server: Server, painter: Painter, leases: Leases, identity: Identity, *, attempts: int, limits: Limits
+    ) -> None:
+        self._server = server
+        self._painter = painter
+        self._leases = leases
+        self._identity = identity
+        self._attempts = attempts
+        self._limits = limits
+        self._rate = Rate()
+        self._beats = Ticker("beats", BEAT_S, self._beat)
+
+    def start(self) -> None:
+        """Start renewing leases and giving signs of life."""
+        self._leases.start()
+        self._beats.start()
+
+    def stop(self) -> None:
+        """Stop both and sign off."""
+        self._beats.stop()
+        self._leases.stop()
+        try:
+            self._server.forget_worker(self._identity.name)
+        except (ServerGone, ServerFull) as error:
+            log.info("could not sign off: %s", error)
+
+    def handle(self, args: Sequence[Any]) -> None:
+        """Serve one ticket to its end. Raises nothing: the message is always acknowledged afterwards."""
+        try:
+            ticket = Ticket.from_args(list(args))
+            claim = self._server.claim(ticket.stream, ticket.seq, self._leases.lease_ms)
+            if claim is not None:
+                self._serve(ticket, claim)
+        except WireError as error:
+            log.warning("ticket refused: %s", error)
+        except (ServerGone, ServerFull) as error:
+            # The producer sends the frame again once its lease runs out or the server is back.
+            log.warning("%s left to be sent again: %s", _what(args), error)
+
+    def _serve(self, ticket: Ticket, claim: Claim) -> None:
+        with self._leases.hold(ticket.stream, ticket.seq) as hold:
+            try:
+                document, painting = self._paint(ticket, claim, hold.progress)
+            except WireError as error:
+                # Its bytes will not be better next time.
+                self._give_up(ticket, str(error))
+            except Exception as error:
+                log.exception("stream=%s seq=%d attempt=%d painting failed", ticket.stream, ticket.seq, ticket.attempt)
+                self._try_again(ticket, f"{type(error).__name__}: {error}")
+            else:
+                self._publish(ticket, document, self._stages(claim, painting))
+
+    def _paint(self, ticket: Ticket, claim: Claim, progress: Callable[[], None]) -> tuple[bytes, Painting]:
+        frame = unpack_frame(claim.document, self._limits)
+        if ticket.look.strength == 0:
+            return claim.document, Painting(frame)
+        painting = self._painter.paint(frame, ticket, progress)
+        return (claim.document if painting.frame is frame else pack_frame(painting.frame)), painting
+
+    def _publish(self, ticket: Ticket, document: bytes, stages: Stages) -> None:
+        if self._server.publish(ticket.stream, ticket.seq, document, stages):
+            self._rate.count()
+        else:
+            log.debug("stream=%s seq=%d was a duplicate", ticket.stream, ticket.seq)
+
+    def _try_again(self, ticket: Ticket, reason: str) -> None:
+        if ticket.live or ticket.attempt >= self._attempts:
+            self._give_up(ticket, reason)
+        else:
+            self._server.release(ticket.stream, ticket.seq, reason)
+
+    def _give_up(self, ticket: Ticket, reason: str) -> None:
+        log.warning("stream=%s seq=%d attempt=%d given up: %s", ticket.stream, ticket.seq, ticket.attempt, reason)
+        self._server.fail(ticket.stream, ticket.seq, reason)
+
+    def _stages(self, claim: Claim, painting: Painting) -> Stages:
+        return Stages(
+            claim.sent_ms,
+            claim.claimed_ms,
+            painting.decode_ms,
+            painting.paint_ms,
+            painting.encode_ms,
+            self._identity.style,
+            self._identity.name,
+        )
+
+    def _beat(self) -> None:
+        who = self._identity
+        painted, fps = self._rate.mark(time.monotonic())
+        rss = psutil.Process().memory_info().rss
+        beat = WorkerBeat(who.name, who.style, who.device, who.threads, fps, painted, rss, os.getpid(), who.host)
+        try:
+            self._server.beat_worker(beat)
+        except (ServerGone, ServerFull) as error:
+            log.info("no sign of life given: %s", error)
+
+
+class Rate:
+    """Frames painted, and frames a second over the last marks. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._painted = 0
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_RATE_MARKS)
+
+    def count(self) -> None:
+        """Note one painted frame."""
+        with self._lock:
+            self._painted += 1
+
+    def mark(self, now_s: float) -> tuple[int, float]:
+        """Return how many were painted, and the rate since the oldest mark; then set a mark here."""
+        with self._lock:
+            self._marks.append((now_s, self._painted))
+            since_s, before = self._marks[0]
+            elapsed_s = now_s - since_s
+            return self._painted, (self._painted - before) / elapsed_s if elapsed_s > 0 else 0.0
+
+
+def _what(args: Sequence[Any]) -> str:
+    return f"stream={args[1]} seq={args[2]}" if len(args) > 2 else "ticket"

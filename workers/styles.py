@@ -1,0 +1,134 @@
+"""The styles: which there are, what each was painted after, and how its network is loaded. Shipped ones and the user's own.
+
+A style is `<name>.safetensors` (torch), `<name>.xml` with `<name>.bin` (OpenVINO) and `<name>.json`, its card, side by
+side; either network may be missing. Listing reads cards only: no engine is imported before a style is loaded.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pipeline.config import settings
+from pipeline.errors import StyleError
+from workers.engine import Engine
+from workers.standins import PREFIX
+
+SHIPPED = Path(__file__).parent / "weights"
+# A style's name is part of a queue's and a file's name.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One style and its card; what the card does not say is empty. `torch_file`, `export`: its networks, where it has them."""
+
+    name: str
+    painting: str = ""
+    painter: str = ""
+    year: str = ""
+    licence: str = ""
+    torch_file: Path | None = None
+    export: Path | None = None
+    is_own: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the network that loads on this machine's CPU, weights beside it included."""
+        chosen = self.export or self.torch_file
+        if chosen is None:
+            return 0
+        weights = chosen.with_suffix(".bin")
+        beside = weights.stat().st_size if weights != chosen and weights.exists() else 0
+        return chosen.stat().st_size + beside
+
+
+def list_styles() -> list[Style]:
+    """Return every style, by name; one of the user's own hides a shipped one of the same name."""
+    found = {style.name: style for folder in (SHIPPED, settings().styles_dir) for style in _in_folder(folder)}
+    return [found[name] for name in sorted(found)]
+
+
+def find_style(name: str) -> Style:
+    """Return the style called `name`, or that of a weights file. Raises `StyleError` naming the near ones."""
+    if name.startswith(PREFIX) and settings().test_styles:
+        return Style(name)
+    if Path(name).suffix in (".pth", ".safetensors", ".xml"):
+        return _from_file(Path(name))
+    styles = {style.name: style for style in list_styles()}
+    if name in styles:
+        return styles[name]
+    near = get_close_matches(name, styles, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(styles) or 'none'}"
+    raise StyleError(f"no style {name!r}; {hint}")
+
+
+def load_engine(style: Style, device: str, threads: int) -> Engine:
+    """Load a style's network on `device` (cpu, cuda:0) for `threads` CPU threads. Raises `StyleError` if it does not load."""
+    try:
+        if device == "cpu" and style.export is not None:
+            from workers.openvino_engine import OpenVinoEngine
+
+            return OpenVinoEngine(style.export, threads=threads)
+        if style.torch_file is not None:
+            from workers.torch_engine import load_torch_engine
+
+            return load_torch_engine(style.torch_file, device=device, threads=threads)
+    except ModuleNotFoundError as error:
+        raise StyleError(f"style {style.name!r} on {device} needs {error.name}; pip install 'power-painter[gpu]'") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StyleError(f"weights of style {style.name!r} cannot be loaded on {device}: {first_line}") from error
+    raise StyleError(f"style {style.name!r} has no weights for {device}")
+
+
+def _in_folder(folder: Path) -> list[Style]:
+    stems = {path.stem for pattern in ("*.safetensors", "*.pth", "*.xml") for path in folder.glob(pattern)}
+    return [_read(folder, stem) for stem in sorted(stems) if _NAME.fullmatch(stem)]
+
+
+def _from_file(path: Path) -> Style:
+    if not path.is_file():
+        raise StyleError(f"no weights file {path}")
+    if not _NAME.fullmatch(name := path.stem.lower()):
+        raise StyleError(f"{path.name}: a style's name is made of a-z, 0-9, - and _; rename the file")
+    style = _read(path.parent, path.stem)
+    is_export = path.suffix == ".xml"
+    return Style(
+        name,
+        style.painting,
+        style.painter,
+        style.year,
+        style.licence,
+        torch_file=None if is_export else path,
+        # A .pth stands for itself; our own two files belong together.
+        export=None if path.suffix == ".pth" else style.export,
+        is_own=True,
+    )
+
+
+def _read(folder: Path, stem: str) -> Style:
+    card = _card(folder / f"{stem}.json")
+    torch_files = [path for suffix in (".safetensors", ".pth") if (path := folder / f"{stem}{suffix}").is_file()]
+    export = folder / f"{stem}.xml"
+    return Style(
+        name=stem,
+        painting=card.get("painting", ""),
+        painter=card.get("painter", ""),
+        year=card.get("year", ""),
+        licence=card.get("licence", ""),
+        torch_file=torch_files[0] if torch_files else None,
+        export=export if export.is_file() else None,
+        is_own=folder != SHIPPED,
+    )
+
+
+def _card(path: Path) -> Mapping[str, str]:
+    # A card is a description: a broken one costs the description, not the style.
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: str(value) for key, value in fields.items()} if isinstance(fields, dict) else {}

@@ -1,0 +1,124 @@
+"""The Celery task, and what a worker process does before its first ticket and after its last.
+
+Celery imports this in every process that uses the app, Flower too: nothing heavy is imported until a worker starts.
+The style a worker serves is the one its queues name: `celery -A pipeline worker -Q style.wave`.
+"""
+
+import logging
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from celery import shared_task
+from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
+
+from pipeline.config import settings
+from pipeline.errors import PipelineError, UsageError
+from pipeline.queues import queue_of, style_of
+from pipeline.wire import TASK_NAME
+
+if TYPE_CHECKING:
+    from workers.service import PaintService
+
+log = logging.getLogger(__name__)
+
+#: Exit code of a worker that cannot start, and would not the next time either (EX_CONFIG).
+EXIT_CANNOT_START = 78
+# On a GPU a second thread fetches, decodes and encodes while the first one paints; on a CPU both would want the core.
+_THREADS = {"cpu": 1}
+_THREADS_GPU = 2
+
+_service: "PaintService | None" = None
+
+
+@shared_task(name=TASK_NAME, acks_late=True, ignore_result=True)
+def paint(*args: Any) -> None:
+    """Serve one ticket (`wire.Ticket`)."""
+    assert _service is not None, "tickets arrive only after worker_init"
+    _service.handle(args)
+
+
+@celeryd_init.connect
+def choose_threads(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Take the number of painting threads from the device unless `-c` says otherwise."""
+    if not options.get("concurrency"):
+        conf.worker_concurrency = _THREADS.get(settings().device, _THREADS_GPU)
+
+
+@worker_init.connect
+def load_style(sender: Any, **_: Any) -> None:
+    """Load the style before the first ticket is taken. Ends the process with one line if that cannot be done."""
+    global _service
+    # Two INFO lines a frame would be this process's largest output.
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        _service = _open_service(sender.app, sender.hostname, sender.concurrency)
+    except PipelineError as error:
+        # Celery swallows what its signals raise, except for this.
+        sys.stderr.write(f"{sender.hostname}: {error}\n")
+        sys.stderr.flush()
+        raise SystemExit(EXIT_CANNOT_START) from error
+
+
+@worker_ready.connect
+def serve(**_: Any) -> None:
+    """Give the first sign of life once tickets are being taken, so that "ready" means ready."""
+    if _service is not None:
+        _service.start()
+
+
+@worker_shutdown.connect
+def sign_off(**_: Any) -> None:
+    """Stop the threads and leave the list of workers."""
+    if _service is not None:
+        _service.stop()
+
+
+def _open_service(app: Any, name: str, threads: int) -> "PaintService":
+    import cv2
+
+    from pipeline.transport import Transport
+    from pipeline.wire import Limits
+    from workers.leases import Leases
+    from workers.service import Identity, PaintService
+
+    conf = settings()
+    # A slot is as wide as its engine; OpenCV's own pool would take the neighbours' cores.
+    cv2.setNumThreads(1)
+    style = _style(app)
+    painter = _load_painter(style)
+    transport = Transport.connect(str(app.conf.broker_url))
+    leases = Leases(transport, lease_s=conf.lease_s, renew_s=conf.renew_s, hang_s=conf.hang_s)
+    who = Identity(name, style, conf.device, threads, socket.gethostname())
+    limits = Limits(conf.max_pixels, conf.max_frame_mb << 20)
+    log.info("style=%s device=%s threads=%d loaded", style, conf.device, threads)
+    return PaintService(transport, painter, leases, who, attempts=conf.attempts, limits=limits)
+
+
+def _style(app: Any) -> str:
+    """Return the one style of the process's queues, and make sure its live queue is among them."""
+    queues = app.amqp.queues
+    styles = {style for queue in queues.consume_from if (style := style_of(queue)) is not None}
+    if len(styles) != 1:
+        named = ", ".join(sorted(styles)) or "none"
+        raise UsageError(f"a worker serves one style, its queues name {named}; start it with -Q style.<name>")
+    (style,) = styles
+    for queue in (queue_of(style), queue_of(style, live=True)):
+        if queue not in queues.consume_from:
+            queues.select_add(queue)
+    return style
+
+
+def _load_painter(name: str) -> Any:
+    from workers.painter import EnginePainter
+    from workers.standins import PREFIX, load_standin
+    from workers.styles import find_style, load_engine
+
+    conf = settings()
+    if conf.test_styles and name.startswith(PREFIX):
+        return load_standin(name, jpeg_quality=conf.jpeg_quality)
+    style = find_style(str(conf.weights) if conf.weights else name)
+    engine = load_engine(style, conf.device, conf.threads or os.cpu_count() or 1)
+    return EnginePainter(engine, tile_mb=conf.tile_mb, jpeg_quality=conf.jpeg_quality)
