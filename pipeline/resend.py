@@ -12,6 +12,8 @@ from enum import StrEnum
 OVERTAKEN_MS = 1000
 # With nothing queued for this long, an unclaimed frame has lost its ticket.
 QUEUE_EMPTY_MS = 5000
+# A frame neither in flight nor arrived for this long was published and trimmed unread, or never reached the server.
+ABSENT_MS = 3000
 
 
 class Cause(StrEnum):
@@ -20,15 +22,16 @@ class Cause(StrEnum):
     LEASE = "lease"
     OVERTAKEN = "overtaken"
     TICKET_LOST = "ticket lost"
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Send `seq` again, provided its in-flight score is still `score`."""
+    """Send `seq` again, provided its in-flight score is still `score` (None: whatever the server knows of it)."""
 
     seq: int
     cause: Cause
-    score: float
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,15 @@ class LastClaim:
     at_ms: int = 0
 
 
-def due(scores: Mapping[int, float], now_ms: int, last_claim: LastClaim, queue_empty_ms: int) -> Iterator[Resend]:
+def due(
+    scores: Mapping[int, float], now_ms: int, last_claim: LastClaim, *, queue_empty_ms: int, absent_ms: Mapping[int, int]
+) -> Iterator[Resend]:
     """Yield what to send again. `scores`: in-flight entries, -sent while unclaimed, else the lease's deadline (server ms).
 
-    `queue_empty_ms`: for how long the style's queue has been seen empty.
+    `queue_empty_ms`: for how long the style's queue has been seen empty. `absent_ms`: for how long frames that did not
+    arrive have been seen missing from `scores`.
     """
+    yield from (Resend(seq, Cause.ABSENT, None) for seq, ms in sorted(absent_ms.items()) if ms > ABSENT_MS)
     for seq, score in sorted(scores.items()):
         if score > 0:
             if score < now_ms:

@@ -1,0 +1,41 @@
+"""Which server a command talks to: the one it was told, else the embedded one, joined or started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from celery import Celery
+
+from pipeline.app import create_app
+from pipeline.config import settings
+from pipeline.embedded import EmbeddedServer, join_or_start
+from pipeline.transport import Transport, require_server
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A server that answers. `embedded` is set when this process started it (and so ends it)."""
+
+    url: str
+    transport: Transport
+    app: Celery
+    embedded: EmbeddedServer | None
+
+
+@contextmanager
+def open_broker(url: str = "") -> Iterator[Broker]:
+    """Yield the server at `url`, else at `BROKER_URL`, else the embedded one. Raises `ServerUnreachable`."""
+    if url := url or settings().broker_url:
+        require_server(url)
+        yield from _opened(url, None)
+    else:
+        with join_or_start() as (url, embedded):
+            yield from _opened(url, embedded)
+
+
+def _opened(url: str, embedded: EmbeddedServer | None) -> Iterator[Broker]:
+    transport = Transport.connect(url)
+    try:
+        yield Broker(url, transport, create_app(url), embedded)
+    finally:
+        transport.close()

@@ -1,0 +1,236 @@
+"""One file painted in one style: source → submission → workers → collector → sink, and its report.
+
+Composition only. Three threads: one feeds, one watches leases, the caller's own collects and writes. Whichever fails
+first stops the others; the caller sees its error.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from celery import Celery
+
+from pipeline.app import send_ticket
+from pipeline.codec import encode
+from pipeline.config import Settings
+from pipeline.errors import PipelineError, ServerGone, SourceError
+from pipeline.frame import Look, StreamInfo
+from pipeline.metrics import Percentiles, Rate
+from pipeline.transport import Transport
+from pipeline.window import Window, window_size
+from pipeline.wire import Limits, Stages
+from producer.source import Source
+from producer.submit import Order, Submission
+from viewer.collect import Collector
+from viewer.sink import Sink
+
+log = logging.getLogger(__name__)
+
+# A lease of 1.5 s that ran out is seen within this much more: the stall after a killed worker stays under 2 s.
+_WATCH_S = 0.2
+# How often the number of painting threads is asked for, in looks.
+_RESIZE_EVERY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job's state for the progress display. `total` is None while unknown."""
+
+    done: int
+    total: int | None
+    fps: float
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a finished job says of itself. `frames` counts what this run painted, `resumed` what an earlier one had."""
+
+    source: str
+    output: str
+    style: str
+    frames: int
+    resumed: int
+    seconds: float
+    fps: float
+    delay_p50_ms: float | None
+    delay_p95_ms: float | None
+    resubmitted: int
+    duplicates: int
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as plain values."""
+        return asdict(self)
+
+
+class PaintJob:
+    """Paints `source` in `style` into `sink`. The caller opened both and closes them; `stop` may come from any thread."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        *,
+        style: str,
+        look: Look,
+        broker: tuple[Transport, Celery],
+        settings: Settings,
+    ) -> None:
+        self._source, self._sink, self._style, self._look = source, sink, style, look
+        self._transport, self._app = broker
+        self._settings = settings
+        self._first = sink.next_seq()
+        stream = f"{style}-{uuid4().hex[:12]}"
+        self._submission = Submission(
+            self._transport,
+            lambda ticket: send_ticket(self._app, style, ticket),
+            Order(stream, style, look, settings.attempts, _facts(source.info, style)),
+            window=Window(window_size(self._painters())),
+            wait_s=settings.server_wait_s,
+        )
+        self._collector = Collector(
+            self._transport,
+            stream,
+            first=self._first,
+            limits=Limits(settings.max_pixels, settings.max_frame_mb << 20),
+            wait_s=settings.server_wait_s,
+            on_arrival=self._arrived,
+        )
+        self._submission.on_restart = self._collector.rewind
+        self._submission.on_full = lambda: self._trim(stream)
+        self._delays = Percentiles()
+        self._rate = Rate()
+        self._written_id = b""
+        self._done = 0
+        self._duplicates = 0
+        self._error: BaseException | None = None
+        self._ended = threading.Event()
+
+    def run(self, on_progress: Callable[[Progress], None]) -> tuple[int, float]:
+        """Paint everything; return frames painted and seconds taken. Raises what broke first, after all threads ended."""
+        began_s = time.monotonic()
+        self._submission.watch()
+        threads = [threading.Thread(target=part, name=part.__name__) for part in (self._feed, self._watch)]
+        for thread in threads:
+            thread.start()
+        try:
+            self._collect(on_progress)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self.stop()
+            for thread in threads:
+                thread.join()
+            self._duplicates = self._count_duplicates()
+            self._submission.close()
+        if self._error is not None:
+            raise self._error
+        return self._done, time.monotonic() - began_s
+
+    def stop(self) -> None:
+        """End `run` soon and cleanly; idempotent."""
+        self._ended.set()
+        self._submission.stop()
+        self._collector.stop()
+
+    def report(self, source: str, output: str, seconds: float) -> Report:
+        """Return the report of a finished run."""
+        return Report(
+            source=source,
+            output=output,
+            style=self._style,
+            frames=self._done,
+            resumed=self._first,
+            seconds=round(seconds, 3),
+            fps=round(self._done / seconds, 2) if seconds else 0.0,
+            delay_p50_ms=_ms(self._delays.at(50)),
+            delay_p95_ms=_ms(self._delays.at(95)),
+            resubmitted=self._submission.resubmitted,
+            duplicates=self._duplicates,
+        )
+
+    def _feed(self) -> None:
+        info, quality = self._source.info, self._settings.jpeg_quality
+        seq = self._first
+        try:
+            for frame in self._source.frames(self._first):
+                if not self._submission.submit(encode(frame, info.codec, quality=quality)):
+                    return
+                seq = frame.seq + 1
+        except SourceError as error:
+            # What was read is painted and kept; the job fails once it is.
+            self._error = error
+        except BaseException as error:
+            self._fail(error)
+            return
+        self._collector.finish_at(seq)
+
+    def _watch(self) -> None:
+        look = 0
+        try:
+            while not self._ended.wait(_WATCH_S):
+                self._submission.watch()
+                look += 1
+                if look % _RESIZE_EVERY == 0:
+                    self._submission.resize(window_size(self._painters()))
+        except BaseException as error:
+            self._fail(error)
+
+    def _collect(self, on_progress: Callable[[Progress], None]) -> None:
+        for painted in self._collector.frames():
+            self._sink.write(painted.seq, painted.pts, painted.pixels, painted.name)
+            self._written_id = self._collector.cursor
+            self._submission.written(painted.seq)
+            self._done += 1
+            now_s = time.monotonic()
+            self._rate.tick(now_s)
+            total = self._source.info.frames
+            done = self._first + self._done
+            on_progress(Progress(done, total, self._rate.per_s(now_s), self._submission.in_flight))
+
+    def _arrived(self, seq: int, stages: Stages) -> None:
+        delay_s = self._submission.arrived(seq, stages)
+        if delay_s is not None:
+            self._delays.add(delay_s)
+
+    def _trim(self, stream: str) -> None:
+        """Memory is short: what this job, the stream's only reader, has written need not stay on the server."""
+        if self._written_id:
+            self._transport.trim(stream, self._written_id)
+
+    def _painters(self) -> int:
+        try:
+            return sum(beat.threads for beat in self._transport.workers() if beat.style == self._style)
+        except PipelineError:
+            return 1
+
+    def _count_duplicates(self) -> int:
+        try:
+            facts = self._transport.stream_facts(self._submission.stream)
+        except ServerGone:
+            facts = {}
+        return self._collector.duplicates + int(facts.get("duplicates", 0))
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self.stop()
+
+
+def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:
+    return {
+        "style": style,
+        "mode": str(info.mode),
+        "width": info.width,
+        "height": info.height,
+        "time_base": str(info.time_base),
+        "rate": str(info.rate or ""),
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)

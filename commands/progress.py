@@ -1,0 +1,111 @@
+"""What a user sees while files are painted: bars on a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from commands.job import Progress as JobProgress
+from commands.outputs import PaintTask
+
+# Often enough to see that it goes on, seldom enough for a log.
+_LINE_S = 2.0
+
+
+class Display(Protocol):
+    """Shows jobs. Called from the jobs' threads."""
+
+    def begin(self, task: PaintTask, total: int | None) -> None: ...
+    def update(self, task: PaintTask, progress: JobProgress) -> None: ...
+    def end(self, task: PaintTask, text: str) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+@contextmanager
+def display(tasks: int) -> Iterator[Display]:
+    """Yield the display that fits standard error; standard output stays for results."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, expand=True) as bars:
+        yield Bars(bars, tasks)
+
+
+class Bars:
+    """rich's bars: one a job, and one over all when there are several."""
+
+    def __init__(self, bars: Progress, tasks: int) -> None:
+        self._bars = bars
+        self._rows: dict[PaintTask, TaskID] = {}
+        self._frames: dict[PaintTask, tuple[int, int]] = {}
+        self._tasks = tasks
+        self._all = bars.add_task("all", total=None, speed="", visible=tasks > 1)
+
+    def begin(self, task: PaintTask, total: int | None) -> None:
+        """Show a job's bar."""
+        label = f"{task.source.name} [dim]→[/] {task.style}"
+        self._rows[task] = self._bars.add_task(label, total=total, speed="")
+        self._frames[task] = (0, total or 0)
+
+    def update(self, task: PaintTask, progress: JobProgress) -> None:
+        """Move a job's bar."""
+        speed = f"{progress.fps:.1f} FPS, {progress.in_flight} in flight"
+        self._bars.update(self._rows[task], completed=progress.done, total=progress.total, speed=speed)
+        self._frames[task] = (progress.done, progress.total or 0)
+        done, total = (sum(column) for column in zip(*self._frames.values(), strict=True))
+        self._bars.update(self._all, completed=done, total=total or None, speed=f"{len(self._frames)}/{self._tasks} files")
+
+    def end(self, task: PaintTask, text: str) -> None:
+        """Say how a job ended; its bar goes."""
+        if (row := self._rows.pop(task, None)) is not None:
+            self._bars.remove_task(row)
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(text, markup=False, soft_wrap=True)
+
+
+class Lines:
+    """One line a job every two seconds."""
+
+    def __init__(self) -> None:
+        self._next_s: dict[PaintTask, float] = {}
+
+    def begin(self, task: PaintTask, total: int | None) -> None:
+        """Say that a job begins."""
+        self.say(f"{task.source.name} → {task.style}: {'?' if total is None else total} frames")
+
+    def update(self, task: PaintTask, progress: JobProgress) -> None:
+        """Say how far a job is, at most every two seconds."""
+        now_s = time.monotonic()
+        if now_s < self._next_s.get(task, 0.0):
+            return
+        self._next_s[task] = now_s + _LINE_S
+        total, eta = progress.total, ""
+        if total and progress.fps:
+            eta = f", {max(0, total - progress.done) / progress.fps:.0f} s left"
+        self.say(
+            f"{task.source.name} → {task.style}: {progress.done}/{total or '?'} frames, "
+            f"{progress.fps:.1f} FPS, {progress.in_flight} in flight{eta}"
+        )
+
+    def end(self, task: PaintTask, text: str) -> None:
+        """Say how a job ended."""
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=sys.stderr, flush=True)

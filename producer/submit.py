@@ -1,0 +1,232 @@
+"""A file's frames on their way to be painted: take a credit, send frame and ticket, send again until it is written.
+
+Holds its own copy of each frame until its painting has arrived, so it can give every frame again, even to a server that
+came back empty. One thread submits, one watches, one reports arrivals and writes; all are the caller's.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
+from pipeline.frame import EncodedFrame, Look
+from pipeline.outage import Outage
+from pipeline.queues import queue_of
+from pipeline.resend import Cause, LastClaim, Resend, due
+from pipeline.transport import Flight, Transport
+from pipeline.window import Window
+from pipeline.wire import Stages, Ticket, pack_frame
+
+log = logging.getLogger(__name__)
+
+# Between two tries while the server is away or full. Publishing frees memory within a frame's time.
+_RETRY_S = 0.05
+# A sign of life well within the 60 s after which the server forgets a stream.
+_BEAT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a stream asks for."""
+
+    stream: str
+    style: str
+    look: Look
+    attempts: int
+    facts: Mapping[str, str | int]
+
+
+@dataclass(slots=True)
+class _Copy:
+    document: bytes
+    sent_s: float
+    failures: int = 0
+    arrived: bool = False
+
+
+class Submission:
+    """The producer of one file stream. `send` queues a ticket; it and every server call may raise `ServerGone`/`ServerFull`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        send: Callable[[Ticket], None],
+        order: Order,
+        *,
+        window: Window,
+        wait_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport, self._send, self._order = transport, send, order
+        self._window, self._wait_s, self._clock = window, wait_s, clock
+        self._outage = Outage(wait_s, clock)
+        self.stream = order.stream
+        self._copies: dict[int, _Copy] = {}
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._last_claim = LastClaim()
+        self._run_id = ""
+        self._beat_s = float("-inf")
+        self._queue_busy_s = clock()
+        self._absent_s: dict[int, float] = {}
+        self.resubmitted = 0
+        self.on_restart: Callable[[], None] = lambda: None
+        self.on_full: Callable[[], None] = lambda: None
+
+    @property
+    def in_flight(self) -> int:
+        """Frames submitted and not yet written."""
+        return self._window.in_flight
+
+    def submit(self, frame: EncodedFrame) -> bool:
+        """Send one frame, waiting for a credit and for a server that is away. False when stopped meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped.is_set() or not self._window.is_full)
+            if self._stopped.is_set():
+                return False
+            self._window.take(frame.seq)
+            self._copies[frame.seq] = _Copy(pack_frame(frame), self._clock())
+        return self._give(frame.seq, None)
+
+    def arrived(self, seq: int, stages: Stages) -> float | None:
+        """Note that the painting of `seq` is here. Return seconds since it was first sent, None for a duplicate."""
+        with self._changed:
+            if seq > self._last_claim.seq:
+                self._last_claim = LastClaim(seq, stages.claimed_ms)
+            copy = self._copies.get(seq)
+            if copy is None or copy.arrived:
+                return None
+            copy.arrived, copy.document = True, b""
+            return self._clock() - copy.sent_s
+
+    def written(self, seq: int) -> None:
+        """Return the credit of a frame its sink has written."""
+        with self._changed:
+            self._copies.pop(seq, None)
+            self._window.give(seq)
+            self._changed.notify_all()
+
+    def resize(self, size: int) -> None:
+        """Change the window, as painters join or leave."""
+        with self._changed:
+            if size == self._window.size:
+                return
+            self._window.size = size
+            self._beat_s = float("-inf")
+            self._changed.notify_all()
+
+    def watch(self) -> None:
+        """Look at the server once: sign of life, and whatever has to be sent again.
+
+        Raises `FrameFailed` for a frame whose workers died too often, `ServerGone` after an outage of `wait_s`.
+        """
+        try:
+            self._sign_of_life()
+            flight = self._transport.flight(self._order.stream, queue_of(self._order.style))
+        except (ServerGone, ServerFull) as error:
+            self._outage.note(error)
+            return
+        self._outage.over()
+        if flight.run_id != self._run_id or not flight.exists:
+            self._start_over(flight)
+        else:
+            self._resend_due(flight)
+
+    def stop(self) -> None:
+        """Wake and end every waiting call; idempotent."""
+        self._stopped.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, and take what is left of the stream from the server, if it still answers."""
+        self.stop()
+        try:
+            self._transport.forget_stream(self._order.stream, list(self._copies))
+        except (ServerGone, ServerFull) as error:
+            log.info("stream=%s left to expire: %s", self._order.stream, error)
+
+    def _sign_of_life(self) -> None:
+        if self._clock() - self._beat_s < _BEAT_S:
+            return
+        # At most `window` frames are unwritten; as much again leaves room for paintings that come twice after an outage.
+        self._transport.open_stream(self._order.stream, {**self._order.facts, "maxlen": 2 * self._window.size})
+        self._beat_s = self._clock()
+
+    def _start_over(self, flight: Flight) -> None:
+        """The server is another one than before, or forgot the stream: give it everything again."""
+        first, self._run_id = not self._run_id, flight.run_id
+        if first and flight.exists:
+            return
+        log.warning("stream=%s the server came back empty; sending %d frames again", self._order.stream, len(self._copies))
+        self._beat_s = float("-inf")
+        self._sign_of_life()
+        self.on_restart()
+        for seq in sorted(self._missing()):
+            self.resubmitted += 1
+            self._give(seq, None)
+
+    def _resend_due(self, flight: Flight) -> None:
+        now_s = self._clock()
+        if flight.queue_length:
+            self._queue_busy_s = now_s
+        missing = self._missing()
+        absent = (seq for seq in missing if seq not in flight.scores)
+        self._absent_s = {seq: self._absent_s.get(seq, now_s) for seq in absent}
+        found = due(
+            flight.scores,
+            flight.now_ms,
+            self._last_claim,
+            queue_empty_ms=int((now_s - self._queue_busy_s) * 1000),
+            absent_ms={seq: int((now_s - since_s) * 1000) for seq, since_s in self._absent_s.items()},
+        )
+        for resend in found:
+            if resend.seq in missing:
+                self._absent_s.pop(resend.seq, None)
+                self._resend(resend)
+
+    def _resend(self, resend: Resend) -> None:
+        copy = self._copies.get(resend.seq)
+        if copy is None:
+            return
+        if resend.cause is Cause.LEASE:
+            copy.failures += 1
+            if copy.failures >= self._order.attempts:
+                reason = f"{copy.failures} workers in turn gave it up or died over it"
+                raise FrameFailed(self._order.stream, resend.seq, reason)
+        log.info("stream=%s seq=%d sent again: %s", self._order.stream, resend.seq, resend.cause)
+        self.resubmitted += 1
+        self._give(resend.seq, resend.score)
+
+    def _missing(self) -> set[int]:
+        with self._changed:
+            return {seq for seq, copy in self._copies.items() if not copy.arrived}
+
+    def _give(self, seq: int, expected: float | None) -> bool:
+        """Send frame and ticket; while the server is away or full, try again. False when stopped meanwhile."""
+        outage = Outage(self._wait_s, self._clock)
+        while not self._stopped.is_set():
+            copy = self._copies.get(seq)
+            if copy is None or copy.arrived:
+                return True
+            try:
+                if self._transport.submit(self._order.stream, seq, copy.document, expected=expected):
+                    self._send(self._ticket(seq, copy))
+                outage.over()
+                return True
+            except (ServerGone, ServerFull) as error:
+                self._wait_out(outage, error)
+                # A call that was cut off may have been carried out: what we expected may be gone, the frame is not.
+                expected = None
+        return False
+
+    def _wait_out(self, outage: Outage, error: PipelineError) -> None:
+        outage.note(error)
+        if isinstance(error, ServerFull):
+            self.on_full()
+        self._stopped.wait(_RETRY_S)
+
+    def _ticket(self, seq: int, copy: _Copy) -> Ticket:
+        return Ticket(self._order.stream, seq, copy.failures + 1, live=False, look=self._order.look)

@@ -1,0 +1,138 @@
+"""The pure rules of a frame's way: window, reorder buffer, resends, queue order, rates."""
+
+import random
+
+import pytest
+
+from pipeline.metrics import Percentiles, Rate
+from pipeline.queues import LiveFirst, queue_of, style_of
+from pipeline.reorder import ReorderBuffer
+from pipeline.resend import ABSENT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due
+from pipeline.window import Window, window_size
+
+NOW = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        pytest.param([0, 1, 2], [[0], [1], [2]], id="in order"),
+        pytest.param([2, 0, 1], [[], [0], [1, 2]], id="last first"),
+        pytest.param([0, 0, 1, 1], [[0], [], [1], []], id="doubled"),
+        pytest.param([1, 1, 0], [[], [], [0, 1]], id="doubled while waiting"),
+    ],
+)
+def test_frames_leave_in_order_once(order: list[int], expected: list[list[int]]) -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer()
+    assert [list(buffer.push(seq, seq)) for seq in order] == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_order_with_duplicates_comes_out_whole_and_in_order(seed: int) -> None:
+    rng = random.Random(seed)
+    sent = list(range(200)) + rng.choices(range(200), k=60)
+    rng.shuffle(sent)
+    buffer: ReorderBuffer[int] = ReorderBuffer()
+    out = [item for seq in sent for item in buffer.push(seq, seq)]
+    assert out == list(range(200))
+    assert (buffer.duplicates, buffer.skipped, len(buffer)) == (60, 0, 0)
+
+
+def test_live_gap_is_given_up_after_its_deadline_and_counted() -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer(deadline_s=0.5)
+    assert list(buffer.push(0, 0, now_s=0.0)) == [0]
+    assert list(buffer.push(3, 3, now_s=1.0)) == []
+    assert list(buffer.expire(1.4)) == []
+    assert list(buffer.expire(1.5)) == [3]
+    assert buffer.skipped == 2
+    assert list(buffer.push(1, 1, now_s=1.6)) == []
+    assert buffer.duplicates == 1
+
+
+def test_a_new_gap_gets_its_own_deadline() -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer(deadline_s=0.5)
+    assert list(buffer.push(1, 1, now_s=0.0)) == []
+    assert list(buffer.push(4, 4, now_s=0.3)) == []
+    assert list(buffer.push(0, 0, now_s=0.4)) == [0, 1]
+    assert list(buffer.expire(0.6)) == []
+    assert list(buffer.expire(0.9)) == [4]
+
+
+def test_a_files_buffer_never_gives_up() -> None:
+    buffer: ReorderBuffer[int] = ReorderBuffer()
+    assert list(buffer.push(1, 1)) == []
+    assert list(buffer.expire(1e9)) == []
+
+
+def test_full_window_has_no_credit_until_one_is_given_back() -> None:
+    window = Window(2)
+    window.take(0)
+    window.take(1)
+    assert window.is_full
+    with pytest.raises(ValueError, match="no credit"):
+        window.take(2)
+    assert window.give(0)
+    assert not window.give(0)
+    window.take(2)
+    assert window.in_flight == 2
+
+
+@pytest.mark.parametrize(("threads", "size"), [(0, 6), (1, 6), (2, 8), (6, 16)])
+def test_window_grows_with_the_painters(threads: int, size: int) -> None:
+    assert window_size(threads) == size
+
+
+@pytest.mark.parametrize(
+    ("score", "last", "empty_ms", "cause"),
+    [
+        pytest.param(NOW + 1, LastClaim(), 0, None, id="lease holds"),
+        pytest.param(NOW - 1, LastClaim(), 0, Cause.LEASE, id="lease ran out"),
+        pytest.param(1, LastClaim(), 0, Cause.LEASE, id="given back"),
+        pytest.param(-(NOW - 9000), LastClaim(), 0, None, id="waits in a long queue"),
+        pytest.param(-(NOW - 9000), LastClaim(4, NOW - 5000), 0, None, id="only earlier frames were claimed"),
+        pytest.param(-(NOW - 9000), LastClaim(6, NOW - OVERTAKEN_MS), 0, None, id="overtaken just now"),
+        pytest.param(-(NOW - 9000), LastClaim(6, NOW - OVERTAKEN_MS - 1), 0, Cause.OVERTAKEN, id="overtaken"),
+        pytest.param(-(NOW - 1500), LastClaim(6, NOW - 2000), 0, None, id="sent again since it was overtaken"),
+        pytest.param(-(NOW - 9000), LastClaim(), QUEUE_EMPTY_MS + 1, Cause.TICKET_LOST, id="nothing queued"),
+        pytest.param(-(NOW - 100), LastClaim(), QUEUE_EMPTY_MS + 1, None, id="nothing queued but just sent"),
+    ],
+)
+def test_what_is_sent_again(score: float, last: LastClaim, empty_ms: int, cause: Cause | None) -> None:
+    found = list(due({5: score}, NOW, last, queue_empty_ms=empty_ms, absent_ms={}))
+    assert [(r.seq, r.cause, r.score) for r in found] == ([] if cause is None else [(5, cause, score)])
+
+
+def test_a_frame_gone_from_the_server_without_arriving_is_sent_again() -> None:
+    found = list(due({}, NOW, LastClaim(), queue_empty_ms=0, absent_ms={3: ABSENT_MS, 7: ABSENT_MS + 1}))
+    assert [(r.seq, r.cause, r.score) for r in found] == [(7, Cause.ABSENT, None)]
+
+
+def test_live_goes_first_and_the_file_every_fifth_time() -> None:
+    order = LiveFirst()
+    order.update([queue_of("wave"), queue_of("wave", live=True)])
+    first = []
+    for _ in range(10):
+        first.append(order.consume(2)[0])
+        order.rotate(first[-1])
+    assert [queue == "style.wave" for queue in first] == [False, False, False, False, True] * 2
+
+
+@pytest.mark.parametrize(("queue", "style"), [("style.wave", "wave"), ("style.wave.live", "wave"), ("celery", None)])
+def test_a_queue_names_its_style(queue: str, style: str | None) -> None:
+    assert style_of(queue) == style
+
+
+def test_ten_frames_a_second_are_measured_as_ten() -> None:
+    rate = Rate(span_s=5)
+    for tick in range(3):
+        rate.tick(tick * 0.1)
+    assert rate.per_s(0.2) == pytest.approx(10)
+    assert rate.per_s(60.0) == 0
+
+
+def test_percentiles_are_those_of_the_recent_values() -> None:
+    delays = Percentiles(kept=100)
+    assert delays.at(50) is None
+    for value in range(1000):
+        delays.add(value)
+    assert (delays.at(50), delays.at(95)) == (950, 995)

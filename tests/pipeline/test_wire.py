@@ -1,0 +1,108 @@
+"""What crosses between processes: what is ours is read back as it was, everything else is refused before decoding."""
+
+import cv2
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.codec import decode, encode, probe
+from pipeline.errors import WireError
+from pipeline.frame import Codec, Frame, Look
+from pipeline.wire import (
+    WIRE_VERSION,
+    Limits,
+    Stages,
+    Ticket,
+    pack_frame,
+    pack_stages,
+    unpack_frame,
+    unpack_stages,
+)
+
+LIMITS = Limits(max_pixels=64 * 64, max_bytes=100_000)
+PIXELS = np.random.default_rng(1).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+
+
+def document(**changes: object) -> bytes:
+    """A good frame document with some fields changed; None removes one."""
+    fields = msgpack.unpackb(pack_frame(encode(Frame(3, -7, PIXELS, "a/b.jpg"), Codec.MJPEG)))
+    fields.update(changes)
+    return bytes(msgpack.packb({key: value for key, value in fields.items() if value is not None}))
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_frame_comes_back_as_it_was(codec: Codec) -> None:
+    sent = encode(Frame(3, -7, PIXELS, "a/b.jpg"), codec)
+    assert unpack_frame(pack_frame(sent), LIMITS) == sent
+
+
+def test_photos_cross_without_loss() -> None:
+    assert np.array_equal(decode(encode(Frame(0, 0, PIXELS), Codec.PNG)), PIXELS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"v": WIRE_VERSION + 1}, id="newer version"),
+        pytest.param({"v": None}, id="no version"),
+        pytest.param({"seq": -1}, id="negative seq"),
+        pytest.param({"seq": True}, id="boolean for a number"),
+        pytest.param({"pts": "0"}, id="text for a number"),
+        pytest.param({"w": 65535, "h": 65535}, id="more pixels than allowed"),
+        pytest.param({"w": 40}, id="another size than the picture's"),
+        pytest.param({"codec": "png"}, id="another codec than the picture's"),
+        pytest.param({"codec": "tiff"}, id="unknown codec"),
+        pytest.param({"data": b"GIF89a"}, id="not a picture we take"),
+        pytest.param({"data": b"\xff\xd8\xff\xe0"}, id="a picture cut off in its header"),
+        pytest.param({"data": b"x" * 100_001}, id="more bytes than allowed"),
+    ],
+)
+def test_what_is_not_a_frame_of_ours_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(WireError):
+        unpack_frame(document(**changes), LIMITS)
+
+
+def test_a_bomb_is_refused_by_its_header_alone() -> None:
+    small = cv2.imencode(".png", PIXELS)[1].tobytes()
+    bomb = small[:16] + (65535).to_bytes(4) + (65535).to_bytes(4) + small[24:]
+    assert probe(bomb).width == 65535
+    with pytest.raises(WireError, match="outside"):
+        unpack_frame(document(data=bomb, codec="png", w=65535, h=65535), LIMITS)
+
+
+@given(st.binary(max_size=400))
+def test_arbitrary_bytes_are_refused_with_one_error(data: bytes) -> None:
+    for read in (lambda: unpack_frame(data, LIMITS), lambda: unpack_stages(data), lambda: probe(data)):
+        with pytest.raises(WireError):
+            read()
+
+
+def test_a_ticket_comes_back_as_it_was() -> None:
+    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True))
+    assert Ticket.from_args(ticket.to_args()) == ticket
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param([2, "s", 0, 1, False, 1.0, False], id="newer version"),
+        pytest.param([1, "s", 0, 1, False, 1.0], id="a field short"),
+        pytest.param([1, b"s", 0, 1, False, 1.0, False], id="bytes for a name"),
+        pytest.param([1, "s", -1, 1, False, 1.0, False], id="negative seq"),
+        pytest.param([1, "s", 0, 0, False, 1.0, False], id="attempt zero"),
+        pytest.param([1, "s", 0, 1, False, 1.5, False], id="strength over one"),
+        pytest.param([1, "s", 0, 1, False, float("nan"), False], id="strength not a number"),
+        pytest.param([1, "", 0, 1, False, 1.0, False], id="no name"),
+    ],
+)
+def test_what_is_not_a_ticket_of_ours_is_refused(args: list[object]) -> None:
+    with pytest.raises(WireError):
+        Ticket.from_args(args)
+
+
+def test_stages_come_back_as_they_were() -> None:
+    stages = Stages(1, 2, 3.5, 4.5, 5.5, "wave", "wave@cpu0.desk")
+    assert unpack_stages(pack_stages(stages)) == stages
