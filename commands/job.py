@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import uuid4
 
 from celery import Celery
+from viewer.sink import Sink
 
 from pipeline.app import send_ticket
 from pipeline.codec import encode
@@ -26,7 +26,6 @@ from pipeline.wire import Limits, Stages
 from producer.source import Source
 from producer.submit import Order, Submission
 from viewer.collect import Collector
-from viewer.sink import Sink
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Report:
 
 
 class PaintJob:
-    """Paints `source` in `style` into `sink`. The caller opened both and closes them; `stop` may come from any thread."""
+    """Paints `source` in `style` into `sink`. The caller opened both and closes them; any thread may `stop` it."""
 
     def __init__(
         self,
@@ -111,7 +110,7 @@ class PaintJob:
         self._ended = threading.Event()
 
     def run(self, on_progress: Callable[[Progress], None]) -> tuple[int, float]:
-        """Paint everything; return frames painted and seconds taken. Raises what broke first, after all threads ended."""
+        """Paint everything; return frames painted and seconds taken. Raises what broke first."""
         began_s = time.monotonic()
         self._submission.watch()
         threads = [threading.Thread(target=part, name=part.__name__) for part in (self._feed, self._watch)]

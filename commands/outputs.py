@@ -32,7 +32,9 @@ def plan_tasks(sources: Sequence[Path], styles: Sequence[str], look: Look, outpu
     names = _names(styles)
     if output is not None and not _is_folder(output):
         if len(sources) * len(styles) > 1:
-            raise UsageError(f"-o {output} names one file, but {len(sources) * len(styles)} are to be made; name a folder")
+            raise UsageError(
+                f"-o {output} names one file, but {len(sources) * len(styles)} are to be made; name a folder"
+            )
         tasks = [PaintTask(sources[0], styles[0], look, output)]
     else:
         tasks = [

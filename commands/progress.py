@@ -65,7 +65,9 @@ class Bars:
         self._bars.update(self._rows[task], completed=progress.done, total=progress.total, speed=speed)
         self._frames[task] = (progress.done, progress.total or 0)
         done, total = (sum(column) for column in zip(*self._frames.values(), strict=True))
-        self._bars.update(self._all, completed=done, total=total or None, speed=f"{len(self._frames)}/{self._tasks} files")
+        self._bars.update(
+            self._all, completed=done, total=total or None, speed=f"{len(self._frames)}/{self._tasks} files"
+        )
 
     def end(self, task: PaintTask, text: str) -> None:
         """Say how a job ended; its bar goes."""

@@ -31,7 +31,7 @@ def send_ticket(app: Celery, style: str, ticket: Ticket) -> None:
             TASK_NAME,
             args=ticket.to_args(),
             queue=queue_of(style, live=ticket.live),
-            # Shown in Flower and in logs in place of the arguments; without it they travel in the headers a second time.
+            # Shown in Flower and logs in place of the arguments, which without it travel in the headers a second time.
             argsrepr=f"({ticket.stream}, {ticket.seq}, attempt {ticket.attempt})",
             kwargsrepr="{}",
             retry=False,

@@ -56,7 +56,7 @@ def encode_pixels(pixels: NDArray[np.uint8], codec: Codec, *, quality: int = 95)
 
 
 def decode(frame: EncodedFrame) -> NDArray[np.uint8]:
-    """Return H×W×3 uint8 BGR pixels, contiguous. Call only with a frame whose header was checked. Raises `WireError`."""
+    """Return H×W×3 uint8 BGR pixels, contiguous. Call it only once the header was checked. Raises `WireError`."""
     pixels = cv2.imdecode(np.frombuffer(frame.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape[:2] != (frame.height, frame.width):
         raise WireError(f"{frame.codec} picture of frame {frame.seq} does not decode")

@@ -1,4 +1,4 @@
-"""Settings: frozen, read once from the environment (`PAINTER_…`, and `BROKER_URL`), checked once, passed in as arguments.
+"""Settings: frozen, read once from the environment (`PAINTER_…`, `BROKER_URL`), checked once, passed in as arguments.
 
 Nothing else in the project reads the environment. A bad value fails at start, naming variable, value and allowed range.
 """
@@ -30,17 +30,26 @@ class Settings(BaseSettings):
     attempts: int = Field(3, ge=1, le=10, description="how often a file's frame may fail before the job ends")
     server_wait_s: float = Field(60.0, ge=1, le=3600, description="how long a job waits for a server that went away")
     maxmemory_mb: int = Field(512, ge=64, le=65536, description="memory bound of the embedded server")
-    max_pixels: int = Field(1 << 26, ge=256, le=1 << 28, description="largest frame accepted, in pixels (width × height)")
+    max_pixels: int = Field(
+        1 << 26, ge=256, le=1 << 28, description="largest frame accepted, in pixels (width × height)"
+    )
     max_frame_mb: int = Field(256, ge=1, le=480, description="largest encoded frame accepted")
     segment_frames: int = Field(240, ge=1, le=100000, description="frames in one resumable segment of an output video")
     styles_dir: Path = Field(
-        default_factory=lambda: data_dir() / "styles", description="folder of your own styles, listed beside the shipped six"
+        default_factory=lambda: data_dir() / "styles",
+        description="folder of your own styles, listed beside the shipped six",
     )
     devices: str = Field("auto", description="devices a worker machine uses: auto, cpu, or a list such as 0,1,2")
     per_device: int = Field(2, ge=1, le=16, description="models (worker processes) per GPU")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="device of one worker process; the launcher sets it")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads of one worker's engine; 0: one per core; the launcher sets it")
-    weights: Path | None = Field(None, description="weights file one worker serves under its style's name; the launcher sets it")
+    device: str = Field(
+        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="device of one worker process; the launcher sets it"
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads of one worker's engine; 0: one per core; the launcher sets it"
+    )
+    weights: Path | None = Field(
+        None, description="weights file one worker serves under its style's name; the launcher sets it"
+    )
     cuda_visible_devices: str | None = Field(
         None, validation_alias="CUDA_VISIBLE_DEVICES", description="GPUs we may use, as CUDA has it; unset: all"
     )

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-
 class Mode(StrEnum):
     """Which promise a stream gets: a file loses nothing, a live stream is never late."""
 
@@ -30,7 +29,8 @@ class Codec(StrEnum):
 class Look:
     """The style parameters of one frame, changeable from frame to frame.
 
-    `strength` blends painting into source (0 source, 1 painting); `keep_colours` paints luma, keeps the source's chroma.
+    `strength` blends painting into source (0 source, 1 painting); `keep_colours` paints luma and keeps
+    the source's chroma.
     """
 
     strength: float = 1.0
@@ -39,7 +39,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture. `pixels`: H×W×3 uint8, BGR, contiguous. `name`: a photo's path within its folder, else ""."""
+    """One decoded picture. `pixels`: H×W×3 uint8, BGR, contiguous. `name`: a photo's path in its folder, else ""."""
 
     seq: int
     pts: int

@@ -8,5 +8,5 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def set_up(*, verbose: bool = False) -> None:
     """Send our log to standard error: warnings, or every state change when `verbose`."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format=_FORMAT)
-    # libav repeats each complaint about a damaged file through logging; sources say it once, with the second it broke at.
+    # libav repeats each complaint about a damaged file; sources say it once, with the second it broke at.
     logging.getLogger("libav").setLevel(logging.CRITICAL)

@@ -1,7 +1,8 @@
-"""ReorderBuffer: any order in, `seq` order out, each frame once. Pure: no clock (the caller passes the time), no socket.
+"""ReorderBuffer: any order in, `seq` order out, each frame once.
 
-A file's buffer waits for a missing frame for ever. A live one gives up on a gap after `deadline_s` and counts it.
-Bounded by the stream's window: nobody has more frames on the way than credits.
+Pure: no socket, no clock (the caller passes the time). A file's buffer waits for a missing frame for ever.
+A live one gives up on a gap after `deadline_s` and counts it. Bounded by the stream's window: nobody
+has more frames on the way than credits.
 """
 
 from collections.abc import Iterator

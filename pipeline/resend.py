@@ -43,10 +43,16 @@ class LastClaim:
 
 
 def due(
-    scores: Mapping[int, float], now_ms: int, last_claim: LastClaim, *, queue_empty_ms: int, absent_ms: Mapping[int, int]
+    scores: Mapping[int, float],
+    now_ms: int,
+    last_claim: LastClaim,
+    *,
+    queue_empty_ms: int,
+    absent_ms: Mapping[int, int],
 ) -> Iterator[Resend]:
-    """Yield what to send again. `scores`: in-flight entries, -sent while unclaimed, else the lease's deadline (server ms).
+    """Yield what to send again.
 
+    `scores`: in-flight entries, -sent while unclaimed, else the lease's deadline (server ms).
     `queue_empty_ms`: for how long the style's queue has been seen empty. `absent_ms`: for how long frames that did not
     arrive have been seen missing from `scores`.
     """

@@ -1,19 +1,19 @@
 """Every command of ours to the server, and the whole schema. Nobody else talks to it (Celery keeps its own keys).
 
-    key                    type        written by                 read by            life
-    style.<style>[.live]   list        Celery, for the producer   Celery's workers   Celery's own queues of tickets
-    frame:<stream>:<seq>   string      producer (submit)          worker (claim)     deleted at publish; expires otherwise
-    inflight:<stream>      zset        producer, worker           producer           seq → -ms sent (unclaimed) or lease deadline
-    painted:<stream>       stream      worker (publish, fail)     viewers            exact MAXLEN, at least the stream's window
-    credit:<stream>        pub/sub     worker (publish)           producer           a wake-up, nothing kept
-    stream:<stream>        hash        producer                   all                maxlen, style, mode, size, duplicates; expires
-    streams                zset        producer                   viewers            stream → ms of its last sign of life
-    workers                zset        worker                     producer, status   worker → ms of its last beat
-    worker:<worker>        hash        worker                     producer, status   style, device, threads, …; expires
+    key                   type     written by           read by           life
+    style.<style>[.live]  list     Celery (producer)    Celery (worker)   Celery's own queues of tickets
+    frame:<stream>:<seq>  string   producer             worker            deleted at publish; expires otherwise
+    inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
+    painted:<stream>      stream   worker               viewers           exact MAXLEN, twice the stream's window
+    credit:<stream>       pub/sub  worker               producer          a wake-up, nothing kept
+    stream:<stream>       hash     producer             all               maxlen, style, mode, size, duplicates; expires
+    streams               zset     producer             viewers           stream → ms of its last sign of life
+    workers               zset     worker               producer, status  worker → ms of its last beat
+    worker:<worker>       hash     worker               producer, status  style, device, threads, …; expires
 
-Times are the server's own clock in ms, compared with nothing else. The scripts beside this file (`scripts/*.lua`) are the
-only multi-key changes; each says what it expects and why its order is as it is. Entries of `painted:` carry `seq`,
-`published`, `kind` (painted | failed | end) and with it `frame` and `stages`, `reason`, or nothing more.
+Times are the server's own clock in ms, compared with nothing else. The scripts beside this file (`scripts/*.lua`) say
+what they expect and why their order is as it is. Entries of `painted:` carry `seq`, `published`, `kind` (painted |
+failed) and with it `frame` and `stages`, or `reason`.
 """
 
 import os
@@ -61,7 +61,7 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a painted stream. `kind`: painted (frame, stages), failed (reason), end (seq: how many frames)."""
+    """One entry of a painted stream. `kind`: painted (with frame and stages) or failed (with reason)."""
 
     entry_id: bytes
     kind: str
@@ -88,7 +88,7 @@ class WorkerBeat:
 
 
 class Transport:
-    """The server as the rooms know it. Safe to share between threads. Every method raises `ServerGone` or `ServerFull`."""
+    """The server as the rooms know it; threads may share it. Every method raises `ServerGone` or `ServerFull`."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
@@ -121,7 +121,7 @@ class Transport:
             self._redis.zadd("streams", {stream: self.now_ms()})
 
     def submit(self, stream: str, seq: int, document: bytes, *, expected: float | None = None) -> bool:
-        """Put a frame in flight. A resend names the in-flight score it `expected`; False: no longer so, nothing done."""
+        """Put a frame in flight. A resend names the score it `expected`; False: no longer so, nothing done."""
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}"]
         score = "" if expected is None else _number(expected)
         with _errors():
@@ -164,7 +164,9 @@ class Transport:
         """Drop painted entries up to and including `written`; for a file's own reader when memory is short."""
         milliseconds, _, counter = written.partition(b"-")
         with _errors():
-            self._redis.xtrim(f"painted:{stream}", minid=f"{milliseconds.decode()}-{int(counter) + 1}", approximate=False)
+            self._redis.xtrim(
+                f"painted:{stream}", minid=f"{milliseconds.decode()}-{int(counter) + 1}", approximate=False
+            )
 
     def stream_facts(self, stream: str) -> dict[str, str]:
         """Return the hash of `stream`, empty when it is over."""
@@ -237,7 +239,7 @@ class Transport:
                 return [_beat(found) for found in batch.execute() if found]
 
     def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[Entry]:
-        """Return entries of `painted:<stream>` later than `after` (b"0-0": from the oldest kept), waiting up to `block_ms`."""
+        """Return painted entries later than `after` (b"0-0": from the oldest kept), waiting `block_ms` for one."""
         with _errors():
             found = self._redis.xread({f"painted:{stream}": after}, count=count, block=block_ms)
         return [_entry(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
@@ -273,7 +275,9 @@ def answers(url: str) -> bool:
 def require_server(url: str) -> None:
     """Raise `ServerUnreachable`, naming `url` without its password, unless a server answers there."""
     if not answers(url):
-        raise ServerUnreachable(f"no server answers at {without_password(url)}; start one, or unset BROKER_URL for the embedded one")
+        raise ServerUnreachable(
+            f"no server answers at {without_password(url)}; start one, or unset BROKER_URL for the embedded one"
+        )
 
 
 def without_password(url: str) -> str:
@@ -299,7 +303,9 @@ def _client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int = 2)
     try:
         return redis.Redis.from_url(url, health_check_interval=5, **options)
     except ValueError as error:
-        raise ServerUnreachable(f"BROKER_URL {without_password(url)!r} is not redis://, rediss:// or redis+socket://") from error
+        raise ServerUnreachable(
+            f"BROKER_URL {without_password(url)!r} is not redis://, rediss:// or redis+socket://"
+        ) from error
 
 
 @contextmanager
@@ -328,7 +334,13 @@ def _number(score: float) -> str:
 
 
 def _beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
-    kinds: dict[str, Callable[[str], Any]] = {"threads": int, "fps": float, "painted": int, "rss_bytes": int, "pid": int}
+    kinds: dict[str, Callable[[str], Any]] = {
+        "threads": int,
+        "fps": float,
+        "painted": int,
+        "rss_bytes": int,
+        "pid": int,
+    }
     values = {f.name: kinds.get(f.name, str)(found.get(f.name.encode(), b"0").decode()) for f in fields(WorkerBeat)}
     return WorkerBeat(**values)
 

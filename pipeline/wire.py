@@ -10,7 +10,8 @@ Frame document (value of `frame:…`, and field `frame` of a painted entry), a m
 
 Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours.
 
-Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style, worker.
+Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style,
+worker.
 
 Whatever does not fit is refused with `WireError` before anything is decoded.
 """
@@ -29,7 +30,16 @@ TASK_NAME = "painter.paint"
 #: A stream's name is a key's part and a file's name: no colon, no slash, no control character.
 MAX_NAME = 200
 
-_TYPES: dict[str, type] = {"v": int, "seq": int, "pts": int, "codec": str, "w": int, "h": int, "name": str, "data": bytes}
+_TYPES: dict[str, type] = {
+    "v": int,
+    "seq": int,
+    "pts": int,
+    "codec": str,
+    "w": int,
+    "h": int,
+    "name": str,
+    "data": bytes,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Where a frame's time went. `sent_ms`, `claimed_ms`: server clock; the others are durations measured by the worker."""
+    """Where a frame's time went. `sent_ms`, `claimed_ms`: server clock; the others: durations."""
 
     sent_ms: int = 0
     claimed_ms: int = 0
@@ -104,7 +114,9 @@ def unpack_frame(document: bytes, limits: Limits) -> EncodedFrame:
         raise WireError(f"frame {width}×{height} is outside 1×1 … {limits.max_pixels} pixels")
     found = probe(fields["data"])
     if (str(found.codec), found.width, found.height) != (fields["codec"], width, height):
-        raise WireError(f"picture is {found.codec} {found.width}×{found.height}, document says {fields['codec']} {width}×{height}")
+        raise WireError(
+            f"picture is {found.codec} {found.width}×{found.height}, document says {fields['codec']} {width}×{height}"
+        )
     return EncodedFrame(
         fields["seq"], fields["pts"], Codec(fields["codec"]), width, height, fields["data"], fields["name"]
     )  # fmt: skip
@@ -112,14 +124,11 @@ def unpack_frame(document: bytes, limits: Limits) -> EncodedFrame:
 
 def pack_stages(stages: Stages) -> bytes:
     """Return the stages of a painted entry."""
-    return bytes(
-        msgpack.packb(
-            {
-                "sent": stages.sent_ms, "claimed": stages.claimed_ms, "decode": stages.decode_ms, "paint": stages.paint_ms,
-                "encode": stages.encode_ms, "style": stages.style, "worker": stages.worker,
-            }
-        )
-    )  # fmt: skip
+    fields = {
+        "sent": stages.sent_ms, "claimed": stages.claimed_ms, "decode": stages.decode_ms, "paint": stages.paint_ms,
+        "encode": stages.encode_ms, "style": stages.style, "worker": stages.worker,
+    }  # fmt: skip
+    return bytes(msgpack.packb(fields))
 
 
 def unpack_stages(document: bytes) -> Stages:

@@ -47,7 +47,7 @@ class _Copy:
 
 
 class Submission:
-    """The producer of one file stream. `send` queues a ticket; it and every server call may raise `ServerGone`/`ServerFull`."""
+    """The producer of one file stream. `send` queues a ticket; it raises `ServerGone`, `ServerFull` as the transport does."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Submission:
     def _sign_of_life(self) -> None:
         if self._clock() - self._beat_s < _BEAT_S:
             return
-        # At most `window` frames are unwritten; as much again leaves room for paintings that come twice after an outage.
+        # At most `window` frames are unwritten; as many again are room for paintings that come twice after an outage.
         self._transport.open_stream(self._order.stream, {**self._order.facts, "maxlen": 2 * self._window.size})
         self._beat_s = self._clock()
 
@@ -160,7 +160,9 @@ class Submission:
         first, self._run_id = not self._run_id, flight.run_id
         if first and flight.exists:
             return
-        log.warning("stream=%s the server came back empty; sending %d frames again", self._order.stream, len(self._copies))
+        log.warning(
+            "stream=%s the server came back empty; sending %d frames again", self._order.stream, len(self._copies)
+        )
         self._beat_s = float("-inf")
         self._sign_of_life()
         self.on_restart()

@@ -1,4 +1,4 @@
-"""A file's way back: the painted stream read entry by entry, put in order, decoded. Loses nothing, waits for what is missing."""
+"""A file's way back: the painted stream read, put in order, decoded. Loses nothing, waits for what is missing."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ class PaintedFrame:
 
 
 class Collector:
-    """The reader of one file stream, from frame `first` on. `on_arrival` hears of each entry as it comes, out of order."""
+    """The reader of one file stream, from frame `first` on. `on_arrival` hears of each entry as it comes."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Collector:
         self._stopped.set()
 
     def frames(self) -> Iterator[PaintedFrame]:
-        """Yield paintings in order until all are here. Raises `FrameFailed` at a tombstone, `ServerGone` after an outage."""
+        """Yield paintings in order until all are here. Raises `FrameFailed` at a tombstone, `ServerGone` for good."""
         while not self._stopped.is_set() and self._total != self._reorder.next_seq:
             for entry in self._read():
                 for ready in self._take(entry):

@@ -1,8 +1,7 @@
 """The server's side of a frame's way, on a real server: claim, lease, publish once, tombstones, `maxmemory`."""
 
-import redis
-
 import pytest
+import redis
 
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
@@ -112,7 +111,7 @@ def test_painting_goes_on_at_maxmemory(opened: Transport) -> None:
     megabyte = bytes(1 << 20)
     sent = 0
     with pytest.raises(ServerFull):
-        for sent in range(100):  # noqa: B007
+        for sent in range(100):
             opened.submit(STREAM, sent, megabyte)
     assert sent > 10
     assert opened.claim(STREAM, 0, LEASE_MS) is not None
