@@ -47,7 +47,7 @@ class _Copy:
 
 
 class Submission:
-    """The producer of one file stream. `send` queues a ticket; it raises `ServerGone`, `ServerFull` as the transport does."""
+    """The producer of one file stream. `send` queues a ticket, with the errors of the transport."""
 
     def __init__(
         self,

@@ -1,0 +1,1 @@
+"""Where frames enter: sources, and their way onto the wire."""
