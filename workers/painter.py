@@ -1,4 +1,4 @@
-"""One frame's way through a style: decode, stylize, encode, each timed. Knows no server; `service.py` brings the frames.
+"""One frame's way through a style: decode, stylize, encode, each timed. `service.py` brings the frames.
 
 A `Painter` serves several threads: while one frame holds the network, its neighbours are decoded and encoded.
 """

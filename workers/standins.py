@@ -1,11 +1,11 @@
-"""Styles without a network, for tests and benchmarks, served only where `PAINTER_TEST_STYLES=1` says so and never listed.
+"""Styles without a network for tests and benchmarks: served only where `PAINTER_TEST_STYLES=1`, never listed.
 
-    test-identity              the source, decoded and encoded again
-    test-bytes                 the source's bytes, undecoded
-    test-sleep-<ms>            the source, after a sleep that frees the GIL and holds the slot as a card would
-    test-slow-<seq>-<ms>       the same sleep at one frame only
-    test-raise[-once]-<seq>    raises at this frame (`once`: at its first attempt only)
-    test-hang[-once]-<seq>     never returns from this frame
+test-identity              the source, decoded and encoded again
+test-bytes                 the source's bytes, undecoded
+test-sleep-<ms>            the source, after a sleep that frees the GIL and holds the slot as a card would
+test-slow-<seq>-<ms>       the same sleep at one frame only
+test-raise[-once]-<seq>    raises at this frame (`once`: at its first attempt only)
+test-hang[-once]-<seq>     never returns from this frame
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The styles: which there are, what each was painted after, and how its network is loaded. Shipped ones and the user's own.
+"""The styles, shipped ones and the user's own: what each was painted after, and how its network is loaded.
 
 A style is `<name>.safetensors` (torch), `<name>.xml` with `<name>.bin` (OpenVINO) and `<name>.json`, its card, side by
 side; either network may be missing. Listing reads cards only: no engine is imported before a style is loaded.
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """One style and its card; what the card does not say is empty. `torch_file`, `export`: its networks, where it has them."""
+    """One style and its card; what the card does not say is empty, and a network it has not is None."""
 
     name: str
     painting: str = ""
@@ -66,7 +66,7 @@ def find_style(name: str) -> Style:
 
 
 def load_engine(style: Style, device: str, threads: int) -> Engine:
-    """Load a style's network on `device` (cpu, cuda:0) for `threads` CPU threads. Raises `StyleError` if it does not load."""
+    """Load a style's network on `device` (cpu, cuda:0), for `threads` CPU threads. Raises `StyleError`."""
     try:
         if device == "cpu" and style.export is not None:
             from workers.openvino_engine import OpenVinoEngine
@@ -77,7 +77,8 @@ def load_engine(style: Style, device: str, threads: int) -> Engine:
 
             return load_torch_engine(style.torch_file, device=device, threads=threads)
     except ModuleNotFoundError as error:
-        raise StyleError(f"style {style.name!r} on {device} needs {error.name}; pip install 'power-painter[gpu]'") from error
+        needs = f"style {style.name!r} on {device} needs {error.name}"
+        raise StyleError(f"{needs}; pip install 'power-painter[gpu]'") from error
     except (OSError, ValueError, RuntimeError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StyleError(f"weights of style {style.name!r} cannot be loaded on {device}: {first_line}") from error

@@ -6,7 +6,7 @@ and are cut where both neighbours see the same surroundings.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import cv2
 import numpy as np
@@ -36,9 +36,9 @@ def stylize(
     tile_pixels: int,
     progress: Callable[[], None] = lambda: None,
 ) -> Pixels:
-    """Return the painting of H×W×3 uint8 BGR `pixels` (any size from 1×1), same shape. Calls `progress` after each tile.
+    """Return the painting of H×W×3 uint8 BGR `pixels` (any size from 1×1), same shape.
 
-    `tile_pixels`: the largest picture handed to the engine at once, in pixels.
+    `tile_pixels`: the largest picture handed to the engine at once, in pixels. `progress` is called after each tile.
     """
     if look.strength == 0:
         return pixels.copy()
@@ -72,7 +72,7 @@ def spans(length: int, count: int, *, multiple: int, overlap: int) -> tuple[Span
     starts = [round(last * i / (count - 1) / multiple) * multiple for i in range(count)]
     # A cut lies in the middle of what two neighbours share, hence at least `overlap` away from both tiles' edges.
     cuts = [0, *((starts[i] + starts[i - 1] + tile) // 2 for i in range(1, count)), length]
-    return tuple(Span(s, s + tile, a, b) for s, a, b in zip(starts, cuts, cuts[1:], strict=True))
+    return tuple(Span(s, s + tile, a, b) for s, (a, b) in zip(starts, pairwise(cuts), strict=True))
 
 
 def _tile_length(length: int, count: int, *, multiple: int, overlap: int) -> int:
@@ -82,7 +82,7 @@ def _tile_length(length: int, count: int, *, multiple: int, overlap: int) -> int
 
 
 def _grid(height: int, width: int, engine: Engine, tile_pixels: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """Choose rows and columns: split the longer side of the tile until it fits, or would be more overlap than picture."""
+    """Choose rows and columns: split the tile's longer side until it fits, or would be more overlap than picture."""
     counts, lengths = [1, 1], [height, width]
     # Below six overlaps a tile is more than a third margin: painting it costs more than it saves.
     shortest = max(6 * engine.overlap_px, 4 * engine.multiple)
@@ -101,7 +101,8 @@ def _grid(height: int, width: int, engine: Engine, tile_pixels: int) -> tuple[tu
 
 
 def _paint(engine: Engine, padded: Pixels, tile_pixels: int, progress: Callable[[], None]) -> Pixels:
-    rows, columns = _grid(*padded.shape[:2], engine, tile_pixels)
+    height, width = padded.shape[:2]
+    rows, columns = _grid(height, width, engine, tile_pixels)
     if len(rows) == len(columns) == 1:
         painted = engine.paint(padded)
         progress()
@@ -119,9 +120,8 @@ def _paint(engine: Engine, padded: Pixels, tile_pixels: int, progress: Callable[
     return whole
 
 
-
 def _pad(pixels: Pixels, multiple: int) -> Pixels:
-    """Reflect at the right and lower edge up to the multiple, and to at least two of it (the network pads by itself)."""
+    """Reflect at the right and lower edge up to the multiple, and to two of it, which the network's own padding needs."""
     height, width = pixels.shape[:2]
     below, right = (max(-(-side // multiple), 2) * multiple - side for side in (height, width))
     if not below and not right:
