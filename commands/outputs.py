@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.frame import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,6 @@ class PaintTask:
 
     source: Path
     style: str
-    look: Look
     output: Path
 
     @property
@@ -27,7 +25,7 @@ class PaintTask:
         return self.output.exists()
 
 
-def plan_tasks(sources: Sequence[Path], styles: Sequence[str], look: Look, output: Path | None) -> list[PaintTask]:
+def plan_tasks(sources: Sequence[Path], styles: Sequence[str], output: Path | None) -> list[PaintTask]:
     """Return one task for each source and style. Raises `UsageError` for an output that cannot be written."""
     names = _names(styles)
     if output is not None and not _is_folder(output):
@@ -35,10 +33,10 @@ def plan_tasks(sources: Sequence[Path], styles: Sequence[str], look: Look, outpu
             raise UsageError(
                 f"-o {output} names one file, but {len(sources) * len(styles)} are to be made; name a folder"
             )
-        tasks = [PaintTask(sources[0], styles[0], look, output)]
+        tasks = [PaintTask(sources[0], styles[0], output)]
     else:
         tasks = [
-            PaintTask(source, style, look, (output or source.parent) / _name(source, names[style]))
+            PaintTask(source, style, (output or source.parent) / _name(source, names[style]))
             for source in sources
             for style in styles
         ]

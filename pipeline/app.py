@@ -11,8 +11,8 @@ from pipeline.errors import ServerFull, ServerGone
 from pipeline.queues import queue_of
 from pipeline.wire import TASK_NAME, Ticket
 
-_FULL = tuple(RedisTransport.channel_errors)
-_GONE = (OperationalError, *RedisTransport.connection_errors)
+_FULL: tuple[type[Exception], ...] = tuple(RedisTransport.channel_errors)
+_GONE: tuple[type[Exception], ...] = (OperationalError, *RedisTransport.connection_errors)
 
 
 def create_app(broker_url: str = "") -> Celery:
@@ -20,7 +20,7 @@ def create_app(broker_url: str = "") -> Celery:
     app = Celery("power-painter", set_as_current=False)
     app.config_from_object("celeryconfig")
     if broker_url:
-        app.conf.broker_url = broker_url
+        app.conf.update(broker_url=broker_url)
     return app
 
 

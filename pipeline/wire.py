@@ -60,7 +60,7 @@ class Ticket:
     @classmethod
     def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
         """Read a task's arguments; raises `WireError` for another version or wrong types."""
-        types = (int, str, int, int, bool, (int, float), bool)
+        types: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, (int, float), bool)
         if not args or args[0] != WIRE_VERSION:
             raise WireError(f"ticket version {args[0] if args else None!r}, this worker speaks {WIRE_VERSION}")
         if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):

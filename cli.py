@@ -1,0 +1,95 @@
+"""The `painter` command: which commands there are, and what their errors look like. Holds no logic.
+
+Exit codes: 0 done; 2 wrong before work began; 1 failed later; 130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+import signal
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from pipeline import log
+from pipeline.errors import PipelineError, UsageError
+
+#: Command → module with a function of the same name, imported only when the command is asked for.
+COMMANDS = {
+    "paint": "commands.paint",
+    "work": "commands.work",
+    "styles": "commands.styles",
+    "train": "commands.train",
+    "flower": "commands.flower",
+    "doctor": "commands.doctor",
+}
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+# Typer carries a click of its own and exports only the leaves of its errors; this is their root.
+_ClickError: Any = typer.BadParameter.__mro__[2]
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when it is asked for: `painter styles` starts without what `painter train` needs."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Return every command, in the order users meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """Return a command, None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        holder = typer.Typer(add_completion=False)
+        holder.command(cmd_name)(getattr(import_module(COMMANDS[cmd_name]), cmd_name))
+        return typer.main.get_command(holder)
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def root(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every change of state.")] = False) -> None:
+    """Paint videos, photos and live cameras with neural styles."""
+    log.set_up(verbose=verbose)
+
+
+def main() -> NoReturn:
+    """Run one command and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        return _say(error, EXIT_USAGE)
+    except PipelineError as error:
+        return _say(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        return _say("stopped", EXIT_INTERRUPTED)
+    except typer.Abort:
+        return EXIT_INTERRUPTED
+    except _ClickError as error:
+        return _say(error.format_message(), error.exit_code)
+    except Exception as error:
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            traceback.print_exc()
+        return _say(f"{type(error).__name__}: {error} (a fault of ours; painter --verbose … shows where)", EXIT_FAILED)
+
+
+def _say(problem: object, code: int) -> int:
+    lines = str(problem).strip().splitlines() or [type(problem).__name__]
+    print(f"painter: {' '.join(line.strip() for line in lines)}", file=sys.stderr)
+    return code
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    """SIGTERM stops as cleanly as Ctrl-C does."""
+    raise SystemExit(EXIT_TERMINATED)
+
+
+if __name__ == "__main__":
+    main()

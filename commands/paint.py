@@ -1,0 +1,132 @@
+"""`painter paint`: files in, painted files out, nothing lost in between."""
+
+import json
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.batch import Batch, Keeper, Options
+from commands.broker import Broker, open_broker
+from commands.crew import Crew
+from commands.job import Report
+from commands.outputs import PaintTask, plan_tasks
+from commands.progress import Display, display
+from pipeline.config import settings
+from pipeline.errors import UsageError
+from pipeline.frame import Look
+from producer.source import expand, open_source
+from viewer.sink import VideoOptions
+from workers.styles import find_style
+
+_VIDEO = "Video"
+
+Sources = Annotated[list[str], typer.Argument(metavar="SRC…", help="Video files, photos, folders of either, globs.")]
+Style = Annotated[str, typer.Option("--style", "-s", help="A style, or several: wave,starry (one file each).")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Output file or folder. Default: beside the source.")
+]
+Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
+KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=64, help="Start so many workers. Default: one a core where nobody serves a style."),
+]
+Start = Annotated[str, typer.Option("--from", metavar="T", help="Begin here: 12.5 or 1:02:03.", rich_help_panel=_VIDEO)]
+End = Annotated[str, typer.Option("--to", metavar="T", help="End here.", rich_help_panel=_VIDEO)]
+Crf = Annotated[int, typer.Option(min=0, max=51, help="x264's quality: lower is better.", rich_help_panel=_VIDEO)]
+Preset = Annotated[str, typer.Option(help="x264's speed: ultrafast … veryslow.", rich_help_panel=_VIDEO)]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Paint again what is finished, from its start.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
+BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
+
+
+def paint(
+    sources: Sources,
+    style: Style,
+    output: Output = None,
+    strength: Strength = 1.0,
+    keep_colours: KeepColours = False,
+    workers: Workers = None,
+    start: Start = "",
+    end: End = "",
+    crf: Crf = VideoOptions.crf,
+    preset: Preset = VideoOptions.preset,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+    broker: BrokerUrl = "",
+) -> None:
+    """Paint files in one or several styles. An interrupted job goes on where it stopped."""
+    look = Look(strength, keep_colours)
+    styles = _styles(style)
+    options = Options(
+        look, VideoOptions(crf=crf, preset=preset), _seconds("--from", start), _seconds("--to", end), fresh
+    )
+    tasks = plan_tasks(expand(sources), styles, output)
+    for source in dict.fromkeys(task.source for task in tasks):
+        open_source(source, start_s=options.start_s, end_s=options.end_s).close()
+    with display(len(tasks)) as show:
+        todo = _todo(tasks, fresh, show)
+        reports, failed = _run(todo, options, workers, broker, show) if todo else ([], 0)
+    if as_json:
+        print(json.dumps(_summary(reports, len(tasks) - len(todo), failed)))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run(
+    tasks: Sequence[PaintTask], options: Options, workers: int | None, url: str, show: Display
+) -> tuple[list[Report], int]:
+    styles = list(dict.fromkeys(task.style for task in tasks))
+    with ExitStack() as stack:
+        broker: Broker = stack.enter_context(open_broker(url))
+        crew = stack.enter_context(Crew(broker, styles, workers, show.say))
+        keepers: list[Keeper] = [crew]
+        if broker.embedded is not None:
+            keepers.append(broker.embedded)
+        batch = Batch(broker, options, settings(), show)
+        return batch.run(tasks, keepers), batch.failed
+
+
+def _styles(names: str) -> list[str]:
+    found = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not found:
+        raise UsageError("--style names no style; `painter styles` lists them")
+    return [find_style(name).name for name in found]
+
+
+def _todo(tasks: Sequence[PaintTask], fresh: bool, show: Display) -> list[PaintTask]:
+    if fresh:
+        return list(tasks)
+    for task in tasks:
+        if task.is_done:
+            show.say(f"{task.output} is finished; --fresh paints it again")
+    return [task for task in tasks if not task.is_done]
+
+
+def _seconds(option: str, text: str) -> float | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d*)?", text):
+        raise UsageError(f"{option} {text}: a time is seconds or h:mm:ss, such as 12.5 or 1:02:03")
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds
+
+
+def _summary(reports: Sequence[Report], skipped: int, failed: int) -> dict[str, object]:
+    frames, seconds = sum(r.frames for r in reports), max((r.seconds for r in reports), default=0.0)
+    return {
+        "frames": frames,
+        "seconds": seconds,
+        "fps": round(frames / seconds, 2) if seconds else 0.0,
+        "resubmitted": sum(r.resubmitted for r in reports),
+        "duplicates": sum(r.duplicates for r in reports),
+        "skipped": skipped,
+        "failed": failed,
+        "outputs": [report.as_json() for report in reports],
+    }
