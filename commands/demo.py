@@ -1,0 +1,107 @@
+"""`make demo`: paints a clip through `painter paint`, then sets frames before and after side by side in one picture.
+
+Run as `python -m commands.demo CLIP`; it is no command of `painter`, whose users have `painter paint`.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from producer.source import open_source
+
+Pixels = NDArray[np.uint8]
+
+_CELL_WIDTH_PX = 640
+_LABEL_HEIGHT_PX = 36
+_GAP_PX = 6
+# Early, in the middle, late; never the very first frames, which are often black.
+_MOMENTS = (0.15, 0.5, 0.85)
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """One finished output of `painter paint --json`."""
+
+    style: str
+    output: Path
+    frames: int
+    seconds: float
+    fps: float
+
+
+def demo(
+    clip: Annotated[Path, typer.Argument(help="The video to paint.")],
+    style: Annotated[str, typer.Option(help="Styles, such as wave,starry.")] = "wave,starry",
+    out: Annotated[Path, typer.Option(help="Folder of the painted files and the picture.")] = Path("out"),
+) -> None:
+    """Paint `clip` in each style and say where everything is and how fast it went."""
+    out.mkdir(parents=True, exist_ok=True)
+    painted = _paint(clip, style, out)
+    picture = out / "before-after.png"
+    before_after(clip, {one.style: one.output for one in painted}, picture)
+    print()
+    for one in painted:
+        print(f"{one.output}  {one.frames} frames in {one.seconds:.1f} s: {one.fps:.1f} frames a second")
+    print(f"{picture}  frames before and after")
+
+
+def before_after(source: Path, painted: Mapping[str, Path], picture: Path) -> None:
+    """Write frames of `source` beside the same frames of each painted file, as one PNG; a column each, labelled."""
+    with closing(open_source(source)) as opened:
+        frames = opened.info.frames or 1
+    seqs = sorted({int(moment * (frames - 1)) for moment in _MOMENTS})
+    rows = [[_frame(path, seq) for path in (source, *painted.values())] for seq in seqs]
+    Image.fromarray(_sheet(rows, [source.stem, *painted])).save(picture)
+
+
+def _paint(clip: Path, styles: str, out: Path) -> list[Painted]:
+    command = [sys.executable, "-m", "cli", "paint", str(clip), "--style", styles, "-o", str(out), "--fresh", "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    reports = json.loads(done.stdout)["outputs"]
+    return [Painted(r["style"], Path(r["output"]), r["frames"], r["seconds"], r["fps"]) for r in reports]
+
+
+def _frame(path: Path, seq: int) -> Pixels:
+    with closing(open_source(path)) as opened:
+        return next(opened.frames(seq)).pixels
+
+
+def _sheet(rows: Sequence[Sequence[Pixels]], labels: Sequence[str]) -> Pixels:
+    """Return RGB pixels: a line of labels, below it the rows; all cells of a row as high as its first."""
+    strips = [_labels(labels), *(_row(row) for row in rows)]
+    gap = np.full((_GAP_PX, strips[0].shape[1], 3), 255, np.uint8)
+    return np.vstack([part for strip in strips for part in (strip, gap)][:-1])
+
+
+def _row(cells: Sequence[Pixels]) -> Pixels:
+    height, width = cells[0].shape[:2]
+    size = (_CELL_WIDTH_PX, max(1, round(height * _CELL_WIDTH_PX / width)))
+    gap = np.full((size[1], _GAP_PX, 3), 255, np.uint8)
+    shown = [cv2.cvtColor(cv2.resize(cell, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB) for cell in cells]
+    return np.hstack([part for cell in shown for part in (np.asarray(cell, np.uint8), gap)][:-1])
+
+
+def _labels(labels: Sequence[str]) -> Pixels:
+    pitch = _CELL_WIDTH_PX + _GAP_PX
+    strip = Image.new("RGB", (pitch * len(labels) - _GAP_PX, _LABEL_HEIGHT_PX), "white")
+    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(22)
+    for column, label in enumerate(labels):
+        pen.text((column * pitch + 4, _LABEL_HEIGHT_PX // 2), label, fill="black", font=font, anchor="lm")
+    return np.asarray(strip, np.uint8)
+
+
+if __name__ == "__main__":
+    typer.run(demo)
