@@ -39,7 +39,7 @@ OUTSIDE = (
 # Who alone may use a package, each place a file or a folder.
 ONLY_IN = {
     "torch": {"workers", "training", "benchmarks"},
-    "openvino": {"workers/openvino_engine.py", "training", "benchmarks"},
+    "openvino": {"commands/doctor.py", "workers/openvino_engine.py", "training", "benchmarks"},
     "celery": {"pipeline/app.py", "pipeline/__init__.py", "workers/tasks.py"},
     "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py"},
     "redis": {"pipeline/transport.py", "benchmarks"},
