@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.errors import ServerFull, ServerGone
+from workers.exits import EXIT_HUNG
 from workers.ticker import Ticker
 
 log = logging.getLogger(__name__)
-
-#: Exit code of a worker ended by its own watchdog (EX_TEMPFAIL: another try may do better).
-EXIT_HUNG = 75
 
 
 class LeaseServer(Protocol):

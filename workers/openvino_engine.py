@@ -54,7 +54,7 @@ class OpenVinoEngine:
             request.set_input_tensor(ov.Tensor(frame, shared_memory=True))
             request.set_output_tensor(ov.Tensor(painted, shared_memory=True))
             request.infer()
-        return painted[0]
+        return np.asarray(painted[0], np.uint8)
 
     def _request(self, height: int, width: int) -> ov.InferRequest:
         size = (height, width)

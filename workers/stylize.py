@@ -121,7 +121,7 @@ def _paint(engine: Engine, padded: Pixels, tile_pixels: int, progress: Callable[
 
 
 def _pad(pixels: Pixels, multiple: int) -> Pixels:
-    """Reflect at the right and lower edge up to the multiple, and to two of it, which the network's own padding needs."""
+    """Reflect at the right and lower edge up to the multiple, and to two of it: networks reflect by themselves."""
     height, width = pixels.shape[:2]
     below, right = (max(-(-side // multiple), 2) * multiple - side for side in (height, width))
     if not below and not right:

@@ -5,7 +5,6 @@ The style a worker serves is the one its queues name: `celery -A pipeline worker
 """
 
 import logging
-import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,14 @@ from pipeline.config import settings
 from pipeline.errors import PipelineError, UsageError
 from pipeline.queues import queue_of, style_of
 from pipeline.wire import TASK_NAME
+from workers.exits import EXIT_CANNOT_START
 
 if TYPE_CHECKING:
+    from workers.painter import Painter
     from workers.service import PaintService
 
 log = logging.getLogger(__name__)
 
-#: Exit code of a worker that cannot start, and would not the next time either (EX_CONFIG).
-EXIT_CANNOT_START = 78
 # On a GPU a second thread fetches, decodes and encodes while the first one paints; on a CPU both would want the core.
 _THREADS = {"cpu": 1}
 _THREADS_GPU = 2
@@ -107,11 +106,12 @@ def _style(app: Any) -> str:
     (style,) = styles
     for queue in (queue_of(style), queue_of(style, live=True)):
         if queue not in queues.consume_from:
-            queues.select_add(queue)
+            queues.select_add(queues.new_missing(queue))
     return style
 
 
-def _load_painter(name: str) -> Any:
+def _load_painter(name: str) -> "Painter":
+    from workers.devices import cores
     from workers.painter import EnginePainter
     from workers.standins import PREFIX, load_standin
     from workers.styles import find_style, load_engine
@@ -120,5 +120,5 @@ def _load_painter(name: str) -> Any:
     if conf.test_styles and name.startswith(PREFIX):
         return load_standin(name, jpeg_quality=conf.jpeg_quality)
     style = find_style(str(conf.weights) if conf.weights else name)
-    engine = load_engine(style, conf.device, conf.threads or os.cpu_count() or 1)
+    engine = load_engine(style, conf.device, conf.threads or cores())
     return EnginePainter(engine, tile_mb=conf.tile_mb, jpeg_quality=conf.jpeg_quality)

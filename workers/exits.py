@@ -1,0 +1,6 @@
+"""How a worker process says why it ended; the launcher reads it. Numbers as in sysexits.h."""
+
+#: EX_CONFIG: it cannot start, and could not the next time either.
+EXIT_CANNOT_START = 78
+#: EX_TEMPFAIL: its watchdog ended it because a painting hung; another try may do better.
+EXIT_HUNG = 75

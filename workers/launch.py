@@ -1,0 +1,223 @@
+"""The launcher: one Celery worker process for each slot of a plan, watched, restarted, and ended in order.
+
+Every child is `celery -A pipeline worker` as a user could type it, told its slot through the environment. The kernel
+ends it when we end, whatever ends us; so no worker is ever left behind.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Protocol, Self
+
+from pipeline.errors import WorkerLost
+from pipeline.placement import Plan, Slot
+from pipeline.queues import queue_of
+from pipeline.spawn import spawn
+from pipeline.transport import Transport, WorkerBeat
+from workers.exits import EXIT_CANNOT_START
+
+log = logging.getLogger(__name__)
+
+# As Frigate does it: five deaths in a minute are no accident.
+_DEATHS, _DEATHS_WITHIN_S = 5, 60.0
+# A worker finishes the frame it holds; after this it is ended, and the frame is painted elsewhere.
+_GRACE_S = 10.0
+_LOG_TAIL_LINES = 5
+_READY_POLL_S = 0.05
+
+
+class Process(Protocol):
+    """What the launcher needs of a child."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Spawn(Protocol):
+    """Starts a child: `pipeline.spawn.spawn`, or a test's own."""
+
+    def __call__(
+        self, argv: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes] | None, stderr: int | None
+    ) -> Process: ...
+
+
+@dataclass(slots=True)
+class Child:
+    """One slot's worker: its name, its present process, and when it died lately (monotonic)."""
+
+    slot: Slot
+    name: str
+    logfile: Path | None
+    process: Process | None = None
+    deaths_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DEATHS))
+
+
+class Fleet:
+    """The workers of one plan on one machine. Owner: whoever calls `start`; it must call `stop` (or use `with`)."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        broker_url: str,
+        *,
+        weights: Mapping[str, Path] | None = None,
+        logs: Path | None = None,
+        spawn: Spawn = spawn,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`weights`: files of styles that are in no folder. `logs`: folder of the children's output; None: our own."""
+        self._plan = plan
+        self._broker_url = broker_url
+        self._weights = weights or {}
+        self._logs = logs
+        self._spawn = spawn
+        self._clock = clock
+        self._children: list[Child] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The node names of the workers."""
+        return [child.name for child in self._children]
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that run."""
+        return [child.process.pid for child in self._children if child.process is not None]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, beats: Sequence[WorkerBeat] = ()) -> None:
+        """Start every worker. `beats`: workers that run already, whose names are taken."""
+        taken = {beat.name for beat in beats}
+        for slot in self._plan.slots:
+            name = _free_name(slot, taken)
+            taken.add(name)
+            child = Child(slot, name, self._logs / f"{name}.log" if self._logs else None)
+            if child.logfile:
+                child.logfile.parent.mkdir(parents=True, exist_ok=True)
+                child.logfile.unlink(missing_ok=True)
+            self._children.append(child)
+            self._start(child)
+
+    def wait_ready(self, transport: Transport, timeout_s: float = 60.0) -> None:
+        """Wait until every worker takes tickets. Raises `WorkerLost` when one cannot, or not in time."""
+        deadline = self._clock() + timeout_s
+        while missing := self._missing(transport):
+            self.poll()
+            if self._clock() > deadline:
+                raise WorkerLost(f"{', '.join(missing)} not ready after {timeout_s:.0f} s")
+            time.sleep(_READY_POLL_S)
+
+    def poll(self) -> None:
+        """Start dead workers again. Raises `WorkerLost` for one that keeps dying or cannot start at all."""
+        for child in self._children:
+            process = child.process
+            if process is not None and (code := process.poll()) is not None:
+                child.deaths_s.append(self._clock())
+                if code == EXIT_CANNOT_START or _keeps_dying(child):
+                    child.process = None
+                    raise WorkerLost(_obituary(child, code))
+                log.warning("worker=%s ended with %d; starting it again", child.name, code)
+                self._start(child)
+
+    def stop(self) -> None:
+        """End all workers: each finishes the frame it holds, for at most ten seconds. Idempotent."""
+        running = [child.process for child in self._children if child.process is not None]
+        self._children.clear()
+        for process in running:
+            process.terminate()
+        deadline = self._clock() + _GRACE_S
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - self._clock()))
+            except subprocess.TimeoutExpired:
+                log.warning("pid=%d did not end in %.0f s; it is killed", process.pid, _GRACE_S)
+                process.kill()
+                process.wait()
+
+    def _missing(self, transport: Transport) -> list[str]:
+        # By name and process: a name's last beat outlives a dead worker by up to 6 s.
+        alive = {(beat.name, beat.pid) for beat in transport.workers()}
+        return [c.name for c in self._children if c.process is None or (c.name, c.process.pid) not in alive]
+
+    def _start(self, child: Child) -> None:
+        env = environment(child.slot, self._broker_url, self._weights.get(child.slot.style))
+        argv = command(child.slot, child.name)
+        if child.logfile is None:
+            child.process = self._spawn(argv, env=env, stdout=None, stderr=None)
+            return
+        with child.logfile.open("ab") as output:
+            child.process = self._spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+
+def command(slot: Slot, name: str) -> list[str]:
+    """Return the command line of a slot's worker."""
+    return [
+        *(sys.executable, "-m", "celery", "-A", "pipeline", "worker"),
+        *("-Q", queue_of(slot.style), "-n", name, "-P", "threads", "-c", str(slot.concurrency)),
+        # Workers of a large fleet need not know one another; each pair would cost messages.
+        *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+    ]
+
+
+def environment(slot: Slot, broker_url: str, weights: Path | None) -> dict[str, str]:
+    """Return the whole environment of a slot's worker: ours, and what makes it this slot's."""
+    told = {
+        "BROKER_URL": broker_url,
+        "PAINTER_DEVICE": "cuda:0" if slot.device.is_gpu else "cpu",
+        "PAINTER_THREADS": str(slot.threads),
+    }
+    if slot.device.is_gpu:
+        # The child sees one GPU, hence always cuda:0.
+        told["CUDA_VISIBLE_DEVICES"] = slot.device.visible
+    if weights is not None:
+        told["PAINTER_WEIGHTS"] = str(weights.resolve())
+    return {**os.environ, **told}
+
+
+def _free_name(slot: Slot, taken: set[str]) -> str:
+    """Return `style@place.host`; where another launcher of this machine has it, the place gets a letter: cpu0b."""
+    host = socket.gethostname()
+    for suffix in ("", *"bcdefghijklmnopqrstuvwxyz"):
+        if (name := f"{slot.style}@{slot.place}{suffix}.{host}") not in taken:
+            return name
+    return f"{slot.style}@{slot.place}-{os.getpid()}.{host}"
+
+
+def _keeps_dying(child: Child) -> bool:
+    deaths = child.deaths_s
+    return len(deaths) == _DEATHS and deaths[-1] - deaths[0] <= _DEATHS_WITHIN_S
+
+
+def _obituary(child: Child, code: int) -> str:
+    if code == EXIT_CANNOT_START:
+        head = f"worker {child.name} cannot start"
+    else:
+        head = f"worker {child.name} died {_DEATHS} times within {_DEATHS_WITHIN_S:.0f} s, last with {code}"
+    return f"{head}: {_tail(child.logfile) or 'it said nothing'}"
+
+
+def _tail(logfile: Path | None) -> str:
+    if logfile is None or not logfile.exists():
+        return ""
+    lines = [line.strip() for line in logfile.read_text("utf-8", "replace").splitlines() if line.strip()]
+    return " | ".join(lines[-_LOG_TAIL_LINES:])
