@@ -136,9 +136,11 @@ def length(container: InputContainer, stream: VideoStream) -> Fraction | None:
 
 def display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
     """Return how a decoded picture is to be turned, None for as it is. Angles between right ones are left alone."""
-    data = picture.side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
+    # An item read, not `get`: PyAV finds side data by its type, not by its name.
+    side_data: Mapping[Any, SideData] = picture.side_data
+    if Type.DISPLAYMATRIX not in side_data:
         return None
+    data = side_data[Type.DISPLAYMATRIX]
     # x' = a·x + c·y, y' = b·x + d·y, row by row (a, b, u, c, d, v, x, y, w) in 16.16 fixed point.
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5]
     if abs(int(b)) > abs(int(a)):
@@ -164,7 +166,7 @@ def _ends_early(container: InputContainer, stream: VideoStream, last_stamp: int 
     return stated is not None and end_s < Fraction(stated, av.time_base) - _LENGTH_SLACK_S
 
 
-def _end_s(packet: Packet[Stream]) -> Fraction:
+def _end_s(packet: "Packet[Stream]") -> Fraction:
     stamp = packet.pts if packet.pts is not None else packet.dts
     return Fraction(0) if stamp is None else (stamp + (packet.duration or 0)) * packet.time_base
 

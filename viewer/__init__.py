@@ -1,0 +1,1 @@
+"""Where frames leave: in order, into files, pages and windows."""

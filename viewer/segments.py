@@ -1,0 +1,161 @@
+"""The working folder of an output: which job it belongs to and which parts of it are finished.
+
+Invariant: the manifest names only files that are whole, and is itself replaced by rename; a folder of another job
+(other source, style, quality, encoder) is never gone on from.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import SinkError, UsageError
+
+_VERSION = 1
+# Enough of a file to tell two takes of one camera apart, read in a moment.
+_HEAD_BYTES = 1 << 16
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkOptions:
+    """How the output is made. `painting` names everything that decides a frame's look: style, strength, colours."""
+
+    painting: str = ""
+    # bigbuckbunny and bikes, x264, 2 threads: see the table at the head of `video_sink.py`.
+    crf: int = 18
+    preset: str = "veryfast"
+    segment_frames: int = 240
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One closed part: `frames` pictures from `first_seq` on, between two timestamps of the source."""
+
+    file: str
+    first_seq: int
+    frames: int
+    first_pts: int
+    last_pts: int
+    size_bytes: int
+
+
+class PartsFolder:
+    """`<output>.parts`, held by one job at a time."""
+
+    def __init__(self, output: Path, job: str, *, files_in: Path | None = None) -> None:
+        """Take the folder; one left by another job is emptied. Raises `UsageError`.
+
+        `files_in`: where the segments' files lie when not in the folder itself.
+        """
+        self.path = output.with_name(output.name + ".parts")
+        self._job, self._files_in = job, files_in or self.path
+        _require_writable(output.parent)
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._lock: IO[bytes] | None = (self.path / "lock").open("wb")
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be made ({error.strerror})") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise UsageError(f"{output}: another job is writing it right now") from error
+        self.segments = self._load()
+        self._drop_strangers()
+
+    @property
+    def frames(self) -> int:
+        """How many frames the closed segments hold."""
+        return sum(segment.frames for segment in self.segments)
+
+    def add(self, segment: Segment) -> None:
+        """Name one more closed segment. Its file is whole and on disk."""
+        self.replace([*self.segments, segment])
+
+    def replace(self, segments: list[Segment]) -> None:
+        """Name these closed segments and no others."""
+        self.segments = segments
+        document = {"version": _VERSION, "job": self._job, "segments": [asdict(part) for part in self.segments]}
+        written = self.path / (_MANIFEST + ".new")
+        with written.open("w") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(self.path / _MANIFEST)
+
+    def remove(self) -> None:
+        """Remove the folder and all in it."""
+        self.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def release(self) -> None:
+        """Let go of the folder, leaving it for the next run; an empty one goes."""
+        if self._lock is None:
+            return
+        if not self.segments:
+            shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+        self._lock = None
+
+    def _load(self) -> list[Segment]:
+        try:
+            document = json.loads((self.path / _MANIFEST).read_text())
+            if document["version"] != _VERSION or document["job"] != self._job:
+                return []
+            segments = [Segment(**part) for part in document["segments"]]
+            return _intact(self._files_in, segments)
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _drop_strangers(self) -> None:
+        known = {segment.file for segment in self.segments} | {"lock"} | ({_MANIFEST} if self.segments else set())
+        for path in self.path.iterdir():
+            if path.name not in known and path.is_file():
+                path.unlink(missing_ok=True)
+
+
+def forget(output: Path) -> None:
+    """Remove what an earlier run of a job left to go on from."""
+    shutil.rmtree(output.with_name(output.name + ".parts"), ignore_errors=True)
+
+
+def fingerprint(source: Path, **recipe: Any) -> str:
+    """Return what identifies a job: the source file as it is now, and everything that decides the output's bytes."""
+    state = source.stat()
+    head = b""
+    if source.is_file():
+        with source.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    facts = [str(source.resolve()), state.st_size, state.st_mtime_ns if head else 0, sorted(recipe.items())]
+    return hashlib.sha256(repr(facts).encode() + head).hexdigest()
+
+
+def sink_error(output: Path, error: BaseException) -> SinkError:
+    """Return the one line for an output that can no longer be written."""
+    return SinkError(f"{output}: cannot be written ({getattr(error, 'strerror', None) or error})")
+
+
+def _intact(folder: Path, segments: list[Segment]) -> list[Segment]:
+    """Return the segments up to the first whose file is missing or of another size, or which leaves a gap."""
+    kept: list[Segment] = []
+    for segment in segments:
+        path = folder / segment.file
+        expected = kept[-1].first_seq + kept[-1].frames if kept else 0
+        if segment.first_seq != expected or not path.is_file() or path.stat().st_size != segment.size_bytes:
+            break
+        kept.append(segment)
+    return kept
+
+
+def _require_writable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder for the output; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: the output folder is not writable")

@@ -1,0 +1,51 @@
+"""What a sink is, and which one a source and an output path call for.
+
+Invariant of every sink here: under the final name there is a whole file or none, and what is safely written is
+found again by the next run of the same job.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UsageError
+from pipeline.frame import StreamInfo
+from viewer.photo_sink import PhotoSink
+from viewer.segments import SinkOptions
+from viewer.video_sink import VideoSink
+
+
+class Sink(Protocol):
+    """Takes the painted frames of one file in order."""
+
+    def next_seq(self) -> int:
+        """Return how many frames an earlier run left safely written: painting goes on at this number."""
+        ...
+
+    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+        """Take the frame `seq`, H×W×3 BGR; each once, in order. May wait for the encoder. Raises `SinkError`."""
+        ...
+
+    def finish(self) -> None:
+        """Make the whole output appear under its name and remove working files. Raises `SinkError`."""
+        ...
+
+    def keep_partial(self) -> Path | None:
+        """Leave what is painted as something to look at, say where; None when nothing is. The job can still go on."""
+        ...
+
+    def close(self) -> None:
+        """Stop now and keep what the next run can go on from. May be called twice, and after `finish`."""
+        ...
+
+
+def open_sink(source: Path, output: Path, info: StreamInfo, options: SinkOptions | None = None) -> Sink:
+    """Open the sink for one source: photos (of no common size) or a video. Raises `UsageError` before work begins."""
+    options = options or SinkOptions()
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"{output}: the output would replace its own source")
+    if info.width == 0:
+        return PhotoSink(source, output, options)
+    return VideoSink(source, output, info, options)

@@ -1,0 +1,160 @@
+"""A video file as a sink: short closed segments while painting goes on, joined by packet copy at the end.
+
+Invariant: a frame is in exactly one closed segment, or it is given again by the next run. An encoder thread overlaps
+x264 with painting; at most `_WAITING` frames wait for it, then `write` waits.
+"""
+
+import logging
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+# cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
+import cv2  # noqa: F401  # isort: skip
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import UsageError
+from pipeline.frame import StreamInfo
+from viewer.encode import SegmentWriter
+from viewer.join import Join, join
+from viewer.origin import Origin
+from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
+
+log = logging.getLogger(__name__)
+
+#: Output suffix → FFmpeg's muxer.
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+# Four 1280×720 frames are 11 MB and hide an encoder's hiccup on a scene cut.
+_WAITING = 4
+
+_Item = tuple[int, NDArray[np.uint8]]
+
+
+class VideoSink:
+    """Writes painted frames into `output`, with the source's sound and subtitles; see `viewer.sink.Sink`."""
+
+    def __init__(self, source: Path, output: Path, info: StreamInfo, options: SinkOptions) -> None:
+        """Take the output's working folder. Raises `UsageError`."""
+        if output.suffix.lower() not in CONTAINERS:
+            raise UsageError(f"{output}: a video is written as {', '.join(CONTAINERS)}")
+        self._output, self._info, self._options = output, info, options
+        self._origin = Origin.read(source, info)
+        self._parts = PartsFolder(output, _job(source, info, options))
+        self._next = self._parts.frames
+        self._writer: SegmentWriter | None = None
+        self._failure: BaseException | None = None
+        self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
+        self._thread: threading.Thread | None = None
+
+    def next_seq(self) -> int:
+        """Return the first frame no closed segment holds."""
+        return self._next
+
+    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+        """Hand the frame to the encoder; waits while it has four. Raises `SinkError`."""
+        if seq != self._next or pixels.shape != (self._info.height, self._info.width, 3):
+            raise ValueError(f"frame {seq} of shape {pixels.shape}, expected number {self._next}")
+        self._raise_failure()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._encode_all, name="video-sink", daemon=True)
+            self._thread.start()
+        # Never blocks for good: after a failure the thread goes on emptying the queue until its end is put.
+        self._queue.put((pts, pixels))
+        self._next += 1
+
+    def finish(self) -> None:
+        """Close the last segment, join all into the output, remove the working folder. Raises `SinkError`."""
+        self._stop_thread()
+        self._raise_failure()
+        try:
+            self._close_segment()
+            if not self._parts.segments:
+                raise OSError("not one frame was painted")
+            self._join(self._parts.segments, self._output, complete=True)
+        except (OSError, av.FFmpegError) as error:
+            raise sink_error(self._output, error) from error
+        self._parts.remove()
+
+    def keep_partial(self) -> Path | None:
+        """Join what is painted into `<stem>.partial<suffix>`, keeping the closed segments for the next run."""
+        self._stop_thread()
+        segments = list(self._parts.segments)
+        target = self._output.with_name(f"{self._output.stem}.partial{self._output.suffix}")
+        try:
+            if (last := self._finish_writer()) is not None:
+                segments.append(last)
+            if not segments:
+                return None
+            self._join(segments, target, complete=False)
+        except (OSError, av.FFmpegError) as error:
+            log.warning("%s: what was painted so far cannot be written (%s)", target, error)
+            return None
+        finally:
+            self._parts.release()
+        return target
+
+    def close(self) -> None:
+        """Stop the encoder, drop the segment it is in, keep the closed ones."""
+        self._stop_thread()
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+        self._parts.release()
+
+    def _encode_all(self) -> None:
+        """Encode until the end is put. A failure is kept for the next `write`; then frames are only taken."""
+        while (item := self._queue.get()) is not None:
+            if self._failure is not None:
+                continue
+            try:
+                self._encode(*item)
+            except Exception as error:  # the thread's edge: `write` and `finish` raise it
+                log.debug("encoder stopped", exc_info=True)
+                self._failure = error
+
+    def _encode(self, pts: int, pixels: NDArray[np.uint8]) -> None:
+        if self._writer is None:
+            path = self._parts.path / f"{self._parts.frames:09d}.mp4"
+            self._writer = SegmentWriter(path, self._info, self._origin.aspect, self._options)
+        self._writer.write(pts, pixels)
+        if self._writer.frames == self._options.segment_frames:
+            self._close_segment()
+
+    def _close_segment(self) -> None:
+        if (segment := self._finish_writer()) is not None:
+            self._parts.add(segment)
+
+    def _finish_writer(self) -> Segment | None:
+        writer, self._writer = self._writer, None
+        if writer is None or not writer.frames:
+            return None
+        writer.finish()
+        size_bytes = writer.path.stat().st_size
+        first_seq = self._parts.frames
+        return Segment(writer.path.name, first_seq, writer.frames, writer.first_pts, writer.last_pts, size_bytes)
+
+    def _join(self, segments: list[Segment], target: Path, *, complete: bool) -> None:
+        joined = self._parts.path / f"joined{target.suffix}"
+        container = CONTAINERS[target.suffix.lower()]
+        to_end = complete and self._options.end_s is None
+        cut = bool(self._options.start_s)
+        join(Join(self._parts.path, tuple(segments), joined, container, to_end, cut), self._origin)
+        joined.replace(target)
+
+    def _stop_thread(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise sink_error(self._output, self._failure) from self._failure
+
+
+def _job(source: Path, info: StreamInfo, options: SinkOptions) -> str:
+    # The encoder's version is part of it: segments of two x264s cannot share one header.
+    return fingerprint(source, options=options, info=info, encoder=(av.__version__, sorted(av.library_versions.items())))
