@@ -3,12 +3,14 @@
 Owns the jobs' threads. While they run, the main thread keeps what they need alive: workers and embedded server.
 """
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from commands.broker import Broker
@@ -18,8 +20,10 @@ from commands.progress import Display
 from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.frame import Look
-from producer.source import open_source
-from viewer.sink import VideoOptions, open_sink
+from producer.source import Source, open_source
+from viewer.segments import SinkOptions, forget
+from viewer.sink import open_sink
+from workers.styles import Style
 
 log = logging.getLogger(__name__)
 
@@ -34,17 +38,20 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How all tasks of a batch are painted."""
+    """How all tasks of a batch are painted and written."""
 
     look: Look
-    video: VideoOptions
-    start_s: float | None = None
-    end_s: float | None = None
+    sink: SinkOptions
     fresh: bool = False
 
 
+def open_input(path: Path, options: SinkOptions, settings: Settings) -> Source:
+    """Open one source as this batch reads it. Raises `UsageError`."""
+    return open_source(path, start_s=options.start_s, end_s=options.end_s, max_pixels=settings.max_pixels)
+
+
 class Batch:
-    """The tasks of one command. `run` returns the reports; failures are shown and counted, and do not stop other tasks."""
+    """The tasks of one command. A task that fails is shown and counted, and does not stop the others."""
 
     def __init__(self, broker: Broker, options: Options, settings: Settings, show: Display) -> None:
         self._broker, self._options, self._settings, self._show = broker, options, settings, show
@@ -82,30 +89,32 @@ class Batch:
             except PipelineError as error:
                 if not self._stopping:
                     self.failed += 1
-                    self._show.end(task, f"{task.source.name} → {task.style}: {error}")
+                    self._show.end(task, f"{task.source.name} → {task.style.name}: {error}")
         return reports
 
     def _paint(self, task: PaintTask) -> Report:
         options = self._options
-        with closing(open_source(task.source, start_s=options.start_s, end_s=options.end_s)) as source:
-            sink = open_sink(
-                task.source, task.output, source.info, look=options.look, style=task.style, video=options.video
+        if options.fresh:
+            forget(task.output)
+        sink_options = replace(options.sink, painting=f"{_digest(task.style)} {options.look}")
+        with (
+            closing(open_input(task.source, options.sink, self._settings)) as source,
+            closing(open_sink(task.source, task.output, source.info, sink_options)) as sink,
+        ):
+            job = PaintJob(
+                source,
+                sink,
+                style=task.style.name,
+                look=options.look,
+                broker=(self._broker.transport, self._broker.app),
+                settings=self._settings,
             )
-            with closing(sink):
-                job = PaintJob(
-                    source,
-                    sink,
-                    style=task.style,
-                    look=options.look,
-                    broker=(self._broker.transport, self._broker.app),
-                    settings=self._settings,
-                )
-                self._show.begin(task, source.info.frames)
-                seconds = self._run(job, sink.keep_partial, task)
-                sink.finish()
-                report = job.report(str(task.source), str(task.output), seconds)
-                self._show.end(task, f"{task.output}: {report.frames} frames in {seconds:.1f} s, {report.fps:.1f} FPS")
-                return report
+            self._show.begin(task, source.info.frames)
+            seconds = self._run(job, sink.keep_partial, task)
+            sink.finish()
+        report = job.report(str(task.source), str(task.output), seconds)
+        self._show.end(task, f"{task.output}: {report.frames} frames in {seconds:.1f} s, {report.fps:.1f} FPS")
+        return report
 
     def _run(self, job: PaintJob, keep_partial: Callable[[], object], task: PaintTask) -> float:
         with self._lock:
@@ -127,3 +136,9 @@ class Batch:
             self._stopping = True
             for job in self._jobs:
                 job.stop()
+
+
+def _digest(style: Style) -> str:
+    """Name a style by what it paints with: new weights under an old name must not go on with an old job."""
+    weights = style.torch_file or style.export
+    return f"{style.name} {hashlib.sha256(weights.read_bytes()).hexdigest()[:16] if weights else ''}"

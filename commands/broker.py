@@ -14,12 +14,16 @@ from pipeline.transport import Transport, require_server
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A server that answers. `embedded` is set when this process started it (and so ends it)."""
+    """A server that answers. `embedded`: set when this process started it and hence ends it.
+
+    `is_foreign`: named by the user, so its workers are the user's affair too.
+    """
 
     url: str
     transport: Transport
     app: Celery
     embedded: EmbeddedServer | None
+    is_foreign: bool = False
 
 
 @contextmanager
@@ -27,15 +31,15 @@ def open_broker(url: str = "") -> Iterator[Broker]:
     """Yield the server at `url`, else at `BROKER_URL`, else the embedded one. Raises `ServerUnreachable`."""
     if url := url or settings().broker_url:
         require_server(url)
-        yield from _opened(url, None)
+        yield from _opened(url, None, is_foreign=True)
     else:
         with join_or_start() as (url, embedded):
-            yield from _opened(url, embedded)
+            yield from _opened(url, embedded, is_foreign=False)
 
 
-def _opened(url: str, embedded: EmbeddedServer | None) -> Iterator[Broker]:
+def _opened(url: str, embedded: EmbeddedServer | None, *, is_foreign: bool) -> Iterator[Broker]:
     transport = Transport.connect(url)
     try:
-        yield Broker(url, transport, create_app(url), embedded)
+        yield Broker(url, transport, create_app(url), embedded, is_foreign)
     finally:
         transport.close()

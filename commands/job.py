@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from uuid import uuid4
 
 from celery import Celery
-from viewer.sink import Sink
 
 from pipeline.app import send_ticket
 from pipeline.codec import encode
@@ -26,6 +25,7 @@ from pipeline.wire import Limits, Stages
 from producer.source import Source
 from producer.submit import Order, Submission
 from viewer.collect import Collector
+from viewer.sink import Sink
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from producer.source import is_photo
+from workers.styles import Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class PaintTask:
     """Paint `source` in `style` to `output`."""
 
     source: Path
-    style: str
+    style: Style
     output: Path
 
     @property
@@ -25,9 +27,8 @@ class PaintTask:
         return self.output.exists()
 
 
-def plan_tasks(sources: Sequence[Path], styles: Sequence[str], output: Path | None) -> list[PaintTask]:
+def plan_tasks(sources: Sequence[Path], styles: Sequence[Style], output: Path | None) -> list[PaintTask]:
     """Return one task for each source and style. Raises `UsageError` for an output that cannot be written."""
-    names = _names(styles)
     if output is not None and not _is_folder(output):
         if len(sources) * len(styles) > 1:
             raise UsageError(
@@ -36,7 +37,7 @@ def plan_tasks(sources: Sequence[Path], styles: Sequence[str], output: Path | No
         tasks = [PaintTask(sources[0], styles[0], output)]
     else:
         tasks = [
-            PaintTask(source, style, (output or source.parent) / _name(source, names[style]))
+            PaintTask(source, style, (output or source.parent) / _name(source, style.name))
             for source in sources
             for style in styles
         ]
@@ -49,19 +50,11 @@ def _is_folder(output: Path) -> bool:
     return output.is_dir() or not output.suffix
 
 
-def _names(styles: Sequence[str]) -> dict[str, str]:
-    """A style given as a path (`models/candy.pth`) lends its stem to the output's name."""
-    return {style: Path(style).stem if os.sep in style else style for style in styles}
-
-
 def _name(source: Path, style: str) -> str:
     if source.is_dir():
         return f"{source.resolve().name}.{style}"
-    suffix = source.suffix if source.suffix.lower() in _PHOTO_SUFFIXES else ".mp4"
+    suffix = source.suffix if is_photo(source) else ".mp4"
     return f"{source.stem}.{style}{suffix}"
-
-
-_PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 
 
 def _check(tasks: Sequence[PaintTask]) -> None:

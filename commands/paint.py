@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands.batch import Batch, Keeper, Options
+from commands.batch import Batch, Keeper, Options, open_input
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
 from commands.job import Report
@@ -18,8 +18,9 @@ from commands.progress import Display, display
 from pipeline.config import settings
 from pipeline.errors import UsageError
 from pipeline.frame import Look
-from producer.source import expand, open_source
-from viewer.sink import VideoOptions
+from producer.source import expand
+from viewer.segments import SinkOptions
+from workers.styles import Style as StyleCard
 from workers.styles import find_style
 
 _VIDEO = "Video"
@@ -53,21 +54,18 @@ def paint(
     workers: Workers = None,
     start: Start = "",
     end: End = "",
-    crf: Crf = VideoOptions.crf,
-    preset: Preset = VideoOptions.preset,
+    crf: Crf = 18,
+    preset: Preset = "veryfast",
     fresh: Fresh = False,
     as_json: AsJson = False,
     broker: BrokerUrl = "",
 ) -> None:
     """Paint files in one or several styles. An interrupted job goes on where it stopped."""
-    look = Look(strength, keep_colours)
-    styles = _styles(style)
-    options = Options(
-        look, VideoOptions(crf=crf, preset=preset), _seconds("--from", start), _seconds("--to", end), fresh
-    )
-    tasks = plan_tasks(expand(sources), styles, output)
+    sink = SinkOptions(crf=crf, preset=preset, start_s=_seconds("--from", start), end_s=_seconds("--to", end))
+    options = Options(Look(strength, keep_colours), sink, fresh)
+    tasks = plan_tasks(expand(sources), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
-        open_source(source, start_s=options.start_s, end_s=options.end_s).close()
+        open_input(source, sink, settings()).close()
     with display(len(tasks)) as show:
         todo = _todo(tasks, fresh, show)
         reports, failed = _run(todo, options, workers, broker, show) if todo else ([], 0)
@@ -91,11 +89,11 @@ def _run(
         return batch.run(tasks, keepers), batch.failed
 
 
-def _styles(names: str) -> list[str]:
+def _styles(names: str) -> list[StyleCard]:
     found = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if not found:
         raise UsageError("--style names no style; `painter styles` lists them")
-    return [find_style(name).name for name in found]
+    return [find_style(name) for name in found]
 
 
 def _todo(tasks: Sequence[PaintTask], fresh: bool, show: Display) -> list[PaintTask]:

@@ -55,7 +55,7 @@ class Bars:
 
     def begin(self, task: PaintTask, total: int | None) -> None:
         """Show a job's bar."""
-        label = f"{task.source.name} [dim]→[/] {task.style}"
+        label = f"{task.source.name} [dim]→[/] {task.style.name}"
         self._rows[task] = self._bars.add_task(label, total=total, speed="")
         self._frames[task] = (0, total or 0)
 
@@ -88,7 +88,7 @@ class Lines:
 
     def begin(self, task: PaintTask, total: int | None) -> None:
         """Say that a job begins."""
-        self.say(f"{task.source.name} → {task.style}: {'?' if total is None else total} frames")
+        self.say(f"{task.source.name} → {task.style.name}: {'?' if total is None else total} frames")
 
     def update(self, task: PaintTask, progress: JobProgress) -> None:
         """Say how far a job is, at most every two seconds."""
@@ -100,7 +100,7 @@ class Lines:
         if total and progress.fps:
             eta = f", {max(0, total - progress.done) / progress.fps:.0f} s left"
         self.say(
-            f"{task.source.name} → {task.style}: {progress.done}/{total or '?'} frames, "
+            f"{task.source.name} → {task.style.name}: {progress.done}/{total or '?'} frames, "
             f"{progress.fps:.1f} FPS, {progress.in_flight} in flight{eta}"
         )
 

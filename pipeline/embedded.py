@@ -76,13 +76,11 @@ class EmbeddedServer:
                 raise ServerUnreachable(f"the embedded server did not start: {' '.join(tail) or 'no answer'}")
             time.sleep(0.01)
 
-    def restart_if_dead(self) -> bool:
-        """Start the server again, empty, if it is gone. Return whether it had to be."""
-        if self._process is None or self._process.poll() is None:
-            return False
-        log.warning("embedded server ended with %s; starting it again, empty", self._process.returncode)
-        self.start()
-        return True
+    def poll(self) -> None:
+        """Start the server again, empty, if it is gone."""
+        if self._process is not None and self._process.poll() is not None:
+            log.warning("embedded server ended with %s; starting it again, empty", self._process.returncode)
+            self.start()
 
     def stop(self) -> None:
         """End the server and remove its socket; idempotent."""
