@@ -210,14 +210,14 @@ def _keeps_dying(child: Child) -> bool:
 
 def _obituary(child: Child, code: int) -> str:
     if code == EXIT_CANNOT_START:
-        head = f"worker {child.name} cannot start"
-    else:
-        head = f"worker {child.name} died {_DEATHS} times within {_DEATHS_WITHIN_S:.0f} s, last with {code}"
-    return f"{head}: {_tail(child.logfile) or 'it said nothing'}"
+        # Its last line says why, and whose name it is.
+        return f"a worker cannot start: {_tail(child.logfile, 1) or child.name}"
+    head = f"worker {child.name} died {_DEATHS} times within {_DEATHS_WITHIN_S:.0f} s, last with {code}"
+    return f"{head}: {_tail(child.logfile, _LOG_TAIL_LINES) or 'it said nothing'}"
 
 
-def _tail(logfile: Path | None) -> str:
+def _tail(logfile: Path | None, count: int) -> str:
     if logfile is None or not logfile.exists():
         return ""
     lines = [line.strip() for line in logfile.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return " | ".join(lines[-_LOG_TAIL_LINES:])
+    return " | ".join(lines[-count:])

@@ -1,0 +1,93 @@
+"""`painter work`: this machine's workers, planned, started, watched and ended."""
+
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from commands.broker import Broker, open_broker
+from pipeline.config import runtime_dir, settings
+from pipeline.errors import UsageError
+from pipeline.placement import Plan, place
+from workers.devices import Nvml, cores, find_devices
+from workers.launch import Fleet
+from workers.styles import Style, find_style, list_styles
+
+_POLL_S = 0.2
+
+Devices = Annotated[
+    str,
+    typer.Option(metavar="auto|cpu|0,1,…", help="Devices to use. Default: PAINTER_DEVICES, else every GPU, else CPU."),
+]
+PerDevice = Annotated[
+    int | None, typer.Option(min=1, max=16, help="Models on each GPU. Default: PAINTER_PER_DEVICE, else 2.")
+]
+Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
+Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Processes in all. Default: one a slot, or a style.")]
+PlanOnly = Annotated[bool, typer.Option("--plan", help="Show where everything would run, and start nothing.")]
+BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
+
+
+def work(
+    devices: Devices = "",
+    per_device: PerDevice = None,
+    styles: Styles = "",
+    workers: Workers = None,
+    plan: PlanOnly = False,
+    broker: BrokerUrl = "",
+) -> None:
+    """Serve styles with this machine's devices until stopped."""
+    conf = settings()
+    chosen = _chosen(styles)
+    placed = place(
+        [style.name for style in chosen],
+        find_devices(devices or conf.devices, visible=conf.cuda_visible_devices, gpus=Nvml()),
+        cores=cores(),
+        per_device=per_device or conf.per_device,
+        workers=workers,
+    )
+    console = Console(highlight=False)
+    console.print(_table(placed))
+    for message in placed.messages:
+        console.print(message)
+    if not plan:
+        with open_broker(broker) as opened:
+            _serve(opened, placed, chosen, console)
+
+
+def _chosen(names: str) -> list[Style]:
+    if not names:
+        if not (found := list_styles()):
+            raise UsageError("there are no styles to serve; `painter train` makes one")
+        return found
+    return [find_style(name.strip()) for name in names.split(",") if name.strip()]
+
+
+def _serve(broker: Broker, plan: Plan, styles: Sequence[Style], console: Console) -> None:
+    logs = runtime_dir() / "logs"
+    weights = {style.name: path for style in styles if style.is_own and (path := style.torch_file or style.export)}
+    fleet = Fleet(plan, broker.url, weights=weights, logs=logs)
+    try:
+        fleet.start(broker.transport.workers())
+        fleet.wait_ready(broker.transport)
+        console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.")
+        while True:
+            fleet.poll()
+            if broker.embedded is not None:
+                broker.embedded.poll()
+            time.sleep(_POLL_S)
+    except KeyboardInterrupt:
+        console.print("ending the workers; each finishes its frame")
+        raise
+    finally:
+        fleet.stop()
+
+
+def _table(plan: Plan) -> Table:
+    table = Table("device", "slot", "style", "engine threads", "frames at once")
+    for slot in sorted(plan.slots, key=lambda slot: (slot.device.label, slot.number)):
+        table.add_row(slot.device.label, slot.place, slot.style, str(slot.threads), str(slot.concurrency))
+    return table
