@@ -5,7 +5,7 @@ Symmetry is the invariant: what one side unfolds the other folds back, tagged or
 
 from pipeline.frame import ColourTags
 
-#: FFmpeg's `AVColorSpace` → swscale's coefficient table (`SWS_CS_…`); tags that are not here have no table of their own.
+#: FFmpeg's `AVColorSpace` → swscale's coefficient table (`SWS_CS_…`); other tags have no table.
 _TABLES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _BT709, _BT601 = 1, 5
 #: FFmpeg's `AVCOL_RANGE_MPEG` and `AVCOL_RANGE_JPEG`.

@@ -3,11 +3,12 @@
 Invariant: `packets` gives every picture that can be decoded before it says, once and at the end, that the file broke.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
@@ -74,7 +75,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode from where the container stands to its end. Raises `BrokenRead` after the last picture of a broken file."""
+    """Decode from where the container stands to its end. Raises `BrokenRead` after a broken file's last picture."""
     broken: BrokenRead | None = None
     last_stamp: int | None = None
     end_s = Fraction(0)
@@ -103,7 +104,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
 
 
 def pts_at(path: Path, number: int, low: int | None) -> int | None:
-    """Return the pts of the frame `number` (from 0) at or after `low` without decoding, or None where only decoding tells.
+    """Return the pts of frame `number`, counted from `low` on, or None where only decoding would tell.
 
     Reads packet headers only: a packet is a frame as long as all have their own pts and none is hidden or damaged.
     """
@@ -137,7 +138,7 @@ def length(container: InputContainer, stream: VideoStream) -> Fraction | None:
 def display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
     """Return how a decoded picture is to be turned, None for as it is. Angles between right ones are left alone."""
     # An item read, not `get`: PyAV finds side data by its type, not by its name.
-    side_data: Mapping[Any, SideData] = picture.side_data
+    side_data = cast(Mapping[Any, Any], picture.side_data)
     if Type.DISPLAYMATRIX not in side_data:
         return None
     data = side_data[Type.DISPLAYMATRIX]

@@ -59,7 +59,9 @@ class PhotoSource:
             seq += 1
         if broken:
             more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-            raise SourceError(f"{len(broken)} of {len(self._names)} photos cannot be read: {', '.join(broken[:3])}{more}")
+            raise SourceError(
+                f"{len(broken)} of {len(self._names)} photos cannot be read: {', '.join(broken[:3])}{more}"
+            )
 
     def close(self) -> None:
         """End a running iteration at its next photo."""

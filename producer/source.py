@@ -15,9 +15,10 @@ from producer.photos import PhotoSource
 from producer.video import VideoSource
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .ts .webm .wmv .y4m".split()
+    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
+    | {".webm", ".wmv", ".y4m"}
 )
-PHOTO_SUFFIXES = frozenset(".bmp .jfif .jpeg .jpg .png .tif .tiff .webp".split())
+PHOTO_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
 class Source(Protocol):

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pipeline.codec import decode
 from pipeline.errors import FrameFailed, ServerFull, ServerGone
 from pipeline.outage import Outage
+from pipeline.records import Entry
 from pipeline.reorder import ReorderBuffer
-from pipeline.transport import Entry, Transport
+from pipeline.transport import Transport
 from pipeline.wire import Limits, Stages, unpack_frame, unpack_stages
 
 log = logging.getLogger(__name__)

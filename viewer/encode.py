@@ -5,6 +5,7 @@ would have. Timestamps in it count from its own first frame; the manifest keeps 
 """
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,10 +71,8 @@ class SegmentWriter:
 
     def abandon(self) -> None:
         """Close without regard for what is written, and remove it."""
-        try:
+        with suppress(av.FFmpegError, OSError):
             self._container.close()
-        except (av.FFmpegError, OSError):
-            pass  # it is thrown away anyway
         self.path.unlink(missing_ok=True)
 
     def _configure(self, aspect: Fraction | None) -> None:

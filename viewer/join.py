@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import cv2  # noqa: F401  # isort: skip
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from viewer.encode import require_whole
@@ -45,7 +45,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class _Timeline:
-    """`shift_s` is taken from every time of the source; sound outside `start_s`…`end_s` (None: no bound) is left out."""
+    """`shift_s` is taken from every time; sound outside `start_s`…`end_s` (None: no bound) is left out."""
 
     shift_s: Fraction
     start_s: Fraction | None
@@ -99,9 +99,7 @@ def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
     return stream
 
 
-def _pictures(
-    job: Join, origin: Origin, stream: VideoStream, shift: int
-) -> Iterator[_Timed]:
+def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Iterator[_Timed]:
     """Yield the segments' packets in decoding order with the source's timestamps, and when each is to be decoded."""
     time_base, step = origin.info.time_base, _step(origin)
     stamps: deque[int] = deque()
@@ -109,36 +107,36 @@ def _pictures(
     for segment, after in zip(job.segments, (*job.segments[1:], None), strict=True):
         with av.open(str(job.folder / segment.file)) as container:
             source = container.streams.video[0]
-            if header is not None and source.codec_context.extradata != header:
+            if header not in (None, source.codec_context.extradata):
                 raise OSError(f"{segment.file} was encoded otherwise than the segments before it")
             header = source.codec_context.extradata
             packets = [packet for packet in container.demux(source) if packet.size]
-            # Exact: the segment's own ticks are whole fractions of the source's.
-            shown = [round((packet.pts or 0) * packet.time_base / time_base) + segment.first_pts - shift for packet in packets]
+            first = segment.first_pts - shift
+            # Exact: the source's ticks are whole multiples of the segment's.
+            shown = [first + round((packet.pts or 0) * packet.time_base / time_base) for packet in packets]
             order = sorted(shown)
-            end = after.first_pts - shift if after else _end(job, origin, order[-1] + shift, step) - shift
-            lengths = {this: then - this for this, then in zip(order, [*order[1:], end], strict=True)}
             if not stamps:
                 # Decoding runs ahead of showing by as many frames as the encoder reorders.
                 depth = source.codec_context.reorder_depth
                 stamps.extend(order[0] - step * ahead for ahead in range(depth, 0, -1))
-            stamps.extend(order)
-            for packet, pts in zip(packets, shown, strict=True):
-                dts = stamps.popleft()
-                packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
-                packet.stream = stream
-                yield dts * time_base, packet
+        stamps.extend(order)
+        end = after.first_pts if after else _end(job, origin, segment.last_pts)
+        lengths = {this: then - this for this, then in pairwise([*order, end - shift])}
+        for packet, pts in zip(packets, shown, strict=True):
+            dts = stamps.popleft()
+            packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
+            packet.stream = stream
+            yield dts * time_base, packet
 
 
-def _end(job: Join, origin: Origin, last_pts: int, step: int) -> int:
+def _end(job: Join, origin: Origin, last_pts: int) -> int:
     """Return where the last picture ends: as the source says, when the job went to its end."""
-    whole = job.complete and origin.end_pts is not None and origin.end_pts > last_pts
-    return origin.end_pts if whole and origin.end_pts is not None else last_pts + step
+    if job.complete and origin.end_pts is not None and origin.end_pts > last_pts:
+        return origin.end_pts
+    return last_pts + _step(origin)
 
 
-def _others(
-    source: InputContainer, tracks: dict[int, Track], timeline: _Timeline
-) -> Iterator[_Timed]:
+def _others(source: InputContainer, tracks: dict[int, Track], timeline: _Timeline) -> Iterator[_Timed]:
     """Yield the other tracks' packets as the output takes them; a source that breaks ends here too, with a warning."""
     if not tracks:
         return

@@ -1,11 +1,14 @@
 """Painted photos: each under its own name and in its own format, with the EXIF data and colour profile of its source.
 
-Invariant: a photo appears whole, by rename. What was written is counted in a manifest beside the output, so that the
-next run goes on after it.
+Invariant: the output, one file or one folder, appears by rename when all of it is painted; until then the photos
+collect in a working folder beside it, and the next run goes on after the last of them.
 """
 
+import logging
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +17,15 @@ from PIL import Image
 from pipeline.errors import UsageError
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 
+log = logging.getLogger(__name__)
+
+_PAINTED = "photos"
 # Pillow's writer by suffix; whatever else was read is written as PNG.
 _FORMATS = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
     ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
 }  # fmt: skip
-_SAVE: dict[str, dict[str, object]] = {
+_SAVE: dict[str, dict[str, Any]] = {
     # 4:4:4: a painting has coloured edges that 4:2:0 would smear.
     "JPEG": {"quality": 95, "subsampling": 0, "optimize": True},
     "PNG": {},
@@ -41,8 +47,10 @@ class PhotoSink:
             raise UsageError(f"{output}: a photo is written as {', '.join(_FORMATS)}")
         if self._many and output.exists() and not output.is_dir():
             raise UsageError(f"{output}: photos of a folder need a folder to go to, this is a file")
-        job = fingerprint(source, options=options, photos=_listing(source, output))
-        self._parts = PartsFolder(output, job, files_in=output if self._many else output.parent)
+        self._parts = PartsFolder(output, fingerprint(source, options=options, photos=_listing(source, output)))
+        self._painted = self._parts.path / _PAINTED
+        if not self._parts.segments:
+            shutil.rmtree(self._painted, ignore_errors=True)
         self._next = self._parts.frames
 
     def next_seq(self) -> int:
@@ -55,50 +63,64 @@ class PhotoSink:
             raise ValueError(f"photo {seq}, expected number {self._next}")
         target = self._target(name)
         kind = _FORMATS[target.suffix.lower()]
-        working = self._parts.path / f"photo{target.suffix}"
+        working = self._parts.path / f"next{target.suffix}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            origin = self._source / name if self._many else self._source
-            Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1])).save(
-                working, kind, **_SAVE[kind], **_kept(origin)
-            )
+            kept = _kept(self._source / name if self._many else self._source)
+            Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1])).save(working, kind, **_SAVE[kind], **kept)
             working.replace(target)
-            self._count(target, pts)
+            # All photos so far as one segment, known by its last file: the manifest stays one line long.
+            file = str(target.relative_to(self._parts.path))
+            self._parts.replace([Segment(file, 0, seq + 1, 0, pts, target.stat().st_size)])
         except OSError as error:
             raise sink_error(target, error) from error
         self._next += 1
 
     def finish(self) -> None:
-        """Remove the count; the photos are there already."""
+        """Put the photos where they belong, all at once unless the folder is there already. Raises `SinkError`."""
+        try:
+            if not self._many:
+                (self._painted / self._output.name).replace(self._output)
+            elif not self._output.exists():
+                self._painted.replace(self._output)
+            else:
+                for path in [path for path in self._painted.rglob("*") if path.is_file()]:
+                    target = self._output / path.relative_to(self._painted)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    path.replace(target)
+        except OSError as error:
+            raise sink_error(self._output, error) from error
         self._parts.remove()
 
     def keep_partial(self) -> Path | None:
-        """Return where the photos painted so far are."""
+        """Copy the photos painted so far into `<output>.partial`; of one photo nothing is left over."""
         self._parts.release()
-        return self._output if self._next else None
+        if not self._many or not self._next:
+            return None
+        partial = self._output.with_name(f"{self._output.name}.partial")
+        try:
+            shutil.copytree(self._painted, partial, dirs_exist_ok=True)
+        except OSError as error:
+            log.warning("%s: what was painted so far cannot be copied (%s)", partial, error)
+            return None
+        return partial
 
     def close(self) -> None:
-        """Keep the count for the next run."""
+        """Keep what is painted for the next run."""
         self._parts.release()
-
-    def _count(self, target: Path, pts: int) -> None:
-        """Note the photos written so far as one segment, known by the last of them."""
-        root = self._output if self._many else self._output.parent
-        last = Segment(str(target.relative_to(root)), 0, self._next + 1, 0, pts, target.stat().st_size)
-        self._parts.replace([last])
 
     def _target(self, name: str) -> Path:
         if not self._many:
-            return self._output
-        path = self._output / name
-        if not path.resolve().is_relative_to(self._output.resolve()):
-            raise sink_error(path, OSError("its name leads out of the output folder"))
+            return self._painted / self._output.name
+        path = self._painted / name
+        if not path.resolve().is_relative_to(self._painted.resolve()):
+            raise sink_error(self._output / name, OSError("its name leads out of the output folder"))
         return path if path.suffix.lower() in _FORMATS else path.with_name(path.name + ".png")
 
 
-def _kept(origin: Path) -> dict[str, object]:
+def _kept(origin: Path) -> dict[str, Any]:
     """Return what is kept of the source's file: EXIF (upright now, without thumbnail), RGB profile, resolution."""
-    kept: dict[str, object] = {}
+    kept: dict[str, Any] = {}
     try:
         with Image.open(origin) as image:
             exif, profile, dpi = image.getexif(), image.info.get("icc_profile"), image.info.get("dpi")

@@ -49,13 +49,10 @@ class Segment:
 class PartsFolder:
     """`<output>.parts`, held by one job at a time."""
 
-    def __init__(self, output: Path, job: str, *, files_in: Path | None = None) -> None:
-        """Take the folder; one left by another job is emptied. Raises `UsageError`.
-
-        `files_in`: where the segments' files lie when not in the folder itself.
-        """
+    def __init__(self, output: Path, job: str) -> None:
+        """Take the folder; one left by another job is emptied. Raises `UsageError`."""
         self.path = output.with_name(output.name + ".parts")
-        self._job, self._files_in = job, files_in or self.path
+        self._job = job
         _require_writable(output.parent)
         try:
             self.path.mkdir(exist_ok=True)
@@ -110,7 +107,7 @@ class PartsFolder:
             if document["version"] != _VERSION or document["job"] != self._job:
                 return []
             segments = [Segment(**part) for part in document["segments"]]
-            return _intact(self._files_in, segments)
+            return _intact(self.path, segments)
         except (OSError, ValueError, KeyError, TypeError):
             return []
 

@@ -12,8 +12,8 @@ from typing import Protocol
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
 import av
-from av.audio.frame import AudioFrame
 from av.audio.fifo import AudioFifo
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
@@ -54,7 +54,7 @@ def open_tracks(source: InputContainer, out: OutputContainer) -> dict[int, Track
     for stream in streams:
         track = _open_track(stream, out)
         if track is None:
-            log.warning("%s: track %d (%s) does not fit the output and is left out", source.name, stream.index, _codec(stream))
+            log.warning("%s: track %d (%s) cannot be kept in the output", source.name, stream.index, _codec(stream))
             continue
         tracks[stream.index] = track
     return tracks
@@ -153,8 +153,8 @@ class _ToText:
 
 def _open_track(stream: AudioStream | SubtitleStream, out: OutputContainer) -> Track | None:
     """Add the stream to `out` as it is, else converted, else not at all."""
-    if stream.codec_context is None:
-        return None
+    if not stream.codec_context:
+        return None  # a codec this FFmpeg does not know
     try:
         return _Copy(stream, out)
     except (ValueError, av.FFmpegError):
@@ -167,7 +167,8 @@ def _open_track(stream: AudioStream | SubtitleStream, out: OutputContainer) -> T
 
 def _describe(source: Stream, target: Stream) -> None:
     """Keep language, title and which track is the default."""
-    target.metadata.update({key: source.metadata[key] for key in ("language", "title", "handler_name") if key in source.metadata})
+    kept = ("language", "title", "handler_name")
+    target.metadata.update({key: value for key, value in source.metadata.items() if key in kept})
     target.disposition = source.disposition
 
 

@@ -7,7 +7,6 @@ x264 with painting; at most `_WAITING` frames wait for it, then `write` waits.
 import logging
 import queue
 import threading
-from fractions import Fraction
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
@@ -157,4 +156,5 @@ class VideoSink:
 
 def _job(source: Path, info: StreamInfo, options: SinkOptions) -> str:
     # The encoder's version is part of it: segments of two x264s cannot share one header.
-    return fingerprint(source, options=options, info=info, encoder=(av.__version__, sorted(av.library_versions.items())))
+    encoder = (av.__version__, sorted(av.library_versions.items()))
+    return fingerprint(source, options=options, info=info, encoder=encoder)
