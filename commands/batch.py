@@ -106,7 +106,7 @@ class Batch:
                 sink,
                 style=task.style.name,
                 look=options.look,
-                broker=(self._broker.transport, self._broker.app),
+                broker=self._broker,
                 settings=self._settings,
             )
             self._show.begin(task, source.info.frames)

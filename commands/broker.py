@@ -1,15 +1,16 @@
 """Which server a command talks to: the one it was told, else the embedded one, joined or started."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from celery import Celery
-
-from pipeline.app import create_app
+from pipeline.app import create_app, send_ticket
 from pipeline.config import settings
+from pipeline.connection import require_server
 from pipeline.embedded import EmbeddedServer, join_or_start
-from pipeline.transport import Transport, require_server
+from pipeline.transport import Transport
+from pipeline.wire import Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Broker:
 
     url: str
     transport: Transport
-    app: Celery
+    send: Callable[[str, Ticket], None]
     embedded: EmbeddedServer | None
     is_foreign: bool = False
 
@@ -40,6 +41,6 @@ def open_broker(url: str = "") -> Iterator[Broker]:
 def _opened(url: str, embedded: EmbeddedServer | None, *, is_foreign: bool) -> Iterator[Broker]:
     transport = Transport.connect(url)
     try:
-        yield Broker(url, transport, create_app(url), embedded, is_foreign)
+        yield Broker(url, transport, partial(send_ticket, create_app(url)), embedded, is_foreign)
     finally:
         transport.close()

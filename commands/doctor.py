@@ -168,8 +168,8 @@ def check_gpu() -> Result:
 
 def check_server() -> Result:
     """The server that commands would use answers, or one can be started."""
+    from pipeline.connection import answers, without_password
     from pipeline.embedded import server_binary
-    from pipeline.transport import answers, without_password
 
     if url := settings().broker_url:
         shown = without_password(url)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.broker import open_broker
+from pipeline.app import create_app
 from pipeline.errors import UsageError
 
 #: Set apart by name, so that nothing is resolved to find out: any other name may be an outer interface.
@@ -36,7 +37,7 @@ def flower(
     argv = flower_argv(host, port, basic_auth=basic_auth, certfile=certfile, keyfile=keyfile)
     with open_broker(broker) as server:
         typer.echo(f"Flower on {'https' if certfile else 'http'}://{host}:{port}", err=True)
-        server.app.start(argv)
+        create_app(server.url).start(argv)
 
 
 def flower_argv(

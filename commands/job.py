@@ -9,17 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from uuid import uuid4
 
-from celery import Celery
-
-from pipeline.app import send_ticket
+from commands.broker import Broker
 from pipeline.codec import encode
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, ServerGone, SourceError
 from pipeline.frame import Look, StreamInfo
 from pipeline.metrics import Percentiles, Rate
-from pipeline.transport import Transport
 from pipeline.window import Window, window_size
 from pipeline.wire import Limits, Stages
 from producer.source import Source
@@ -76,17 +74,17 @@ class PaintJob:
         *,
         style: str,
         look: Look,
-        broker: tuple[Transport, Celery],
+        broker: Broker,
         settings: Settings,
     ) -> None:
         self._source, self._sink, self._style, self._look = source, sink, style, look
-        self._transport, self._app = broker
+        self._transport = broker.transport
         self._settings = settings
         self._first = sink.next_seq()
         stream = f"{style}-{uuid4().hex[:12]}"
         self._submission = Submission(
             self._transport,
-            lambda ticket: send_ticket(self._app, style, ticket),
+            partial(broker.send, style),
             Order(stream, style, look, settings.attempts, _facts(source.info, style)),
             window=Window(window_size(self._painters())),
             wait_s=settings.server_wait_s,

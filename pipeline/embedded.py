@@ -17,9 +17,9 @@ from pathlib import Path
 from signal import SIGTERM
 
 from pipeline.config import EMBEDDED_URL_FILE, runtime_dir, settings
+from pipeline.connection import answers
 from pipeline.errors import ServerUnreachable
 from pipeline.spawn import spawn
-from pipeline.transport import answers
 
 log = logging.getLogger(__name__)
 

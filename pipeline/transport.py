@@ -5,104 +5,75 @@
     frame:<stream>:<seq>  string   producer             worker            deleted at publish; expires otherwise
     inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
     painted:<stream>      stream   worker               viewers           exact MAXLEN, twice the stream's window
-    credit:<stream>       pub/sub  worker               producer          a wake-up, nothing kept
-    stream:<stream>       hash     producer             all               maxlen, style, mode, size, duplicates; expires
+    stream:<stream>       hash     producer, viewer     all               style, look, mode, size, counters; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
+    live:<style>          zset     live producer        live producers    the live window: stream:seq → ms granted
+    asking:<style>        zset     live producer        live producers    stream → ms it last asked for a place
+    served:<style>        zset     live producer        live producers    stream → ms it was last served
+    credit:<style>        pub/sub  worker               live producers    a place became free; nothing kept
     workers               zset     worker               producer, status  worker → ms of its last beat
     worker:<worker>       hash     worker               producer, status  style, device, threads, …; expires
 
 Times are the server's own clock in ms, compared with nothing else. The scripts beside this file (`scripts/*.lua`) say
 what they expect and why their order is as it is. Entries of `painted:` carry `seq`, `published`, `kind` (painted |
-failed) and with it `frame` and `stages`, or `reason`.
+failed), `source` (the source's bytes while a viewer compares) and `frame` and `stages`, or `reason`.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
-from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
+from pipeline.connection import open_client, translated
+from pipeline.frame import Look
+from pipeline.records import (
+    Claim,
+    Entry,
+    Flight,
+    StreamCard,
+    WorkerBeat,
+    look_facts,
+    parse_beat,
+    parse_card,
+    parse_entry,
+    parse_look,
+)
 from pipeline.wire import Stages, pack_stages
 
 # A stream whose producer gave no sign for this long is over; its keys go by themselves.
 STREAM_TTL_MS = 60_000
 WORKER_TTL_MS = 6_000
-# Above every block time below, or a quiet stream would look like a dead server.
-_SOCKET_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A frame handed to a worker: its document, and when it was sent and claimed (server ms)."""
-
-    document: bytes
-    sent_ms: int
-    claimed_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """A stream's state as its producer sees it, in one look."""
-
-    now_ms: int
-    run_id: str
-    exists: bool
-    queue_length: int
-    scores: Mapping[int, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a painted stream. `kind`: painted (with frame and stages) or failed (with reason)."""
-
-    entry_id: bytes
-    kind: str
-    seq: int
-    published_ms: int
-    frame: bytes = b""
-    stages: bytes = b""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerBeat:
-    """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory."""
-
-    name: str
-    style: str
-    device: str
-    threads: int
-    fps: float = 0.0
-    painted: int = 0
-    rss_bytes: int = 0
-    pid: int = 0
-    host: str = ""
+# A place in the live window outlives its frame's longest wait and lease; only a dead producer leaves one so long.
+_PLACE_MS = 10_000
+# Who asked for a place within this time counts as waiting; the poll behind the wake-ups is well below it.
+_ASKING_MS = 400
+# A viewer that compares says so again within this time.
+COMPARE_MS = 5_000
 
 
 class Transport:
     """The server as the rooms know it; threads may share it. Every method raises `ServerGone` or `ServerFull`."""
 
     def __init__(self, client: "redis.Redis") -> None:
-        self._redis = client
+        # redis-py types its answers as unions over every option of a client; `records.py` reads them.
+        self._redis: Any = client
         # Deadline of each frame this process holds: only its holder may renew, release or fail it.
         self._leases: dict[tuple[str, int], int] = {}
         self._submit = client.register_script(_script("submit"))
         self._claim = client.register_script(_script("claim"))
         self._renew = client.register_script(_script("renew"))
         self._publish = client.register_script(_script("publish"))
+        self._grant = client.register_script(_script("grant"))
+        self._submit_live = client.register_script(_script("submit_live"))
 
     @classmethod
     def connect(cls, url: str) -> "Transport":
         """Make a client for a Celery-style URL; nothing is sent before the first call."""
-        return cls(_client(url))
+        return cls(open_client(url))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -110,26 +81,30 @@ class Transport:
 
     # -- producer ----------------------------------------------------------------------------------------------
 
-    def open_stream(self, stream: str, facts: Mapping[str, str | int]) -> None:
-        """Announce `stream` and its facts (`maxlen` among them), or give a sign of life. Idempotent."""
-        with _errors(), self._redis.pipeline(transaction=True) as batch:
-            batch.hset(f"stream:{stream}", mapping=dict(facts))
-            batch.pexpire(f"stream:{stream}", STREAM_TTL_MS)
-            batch.pexpire(f"inflight:{stream}", STREAM_TTL_MS)
-            batch.pexpire(f"painted:{stream}", STREAM_TTL_MS)
+    def open_stream(self, stream: str, facts: Mapping[str, str | int | float]) -> None:
+        """Announce `stream` with its facts (`maxlen` among them), or change some. Idempotent."""
+        with translated():
+            self._redis.hset(f"stream:{stream}", mapping=dict(facts))
+        self.touch_stream(stream)
+
+    def touch_stream(self, stream: str) -> None:
+        """Give a stream's sign of life."""
+        with translated(), self._redis.pipeline(transaction=True) as batch:
+            for key in ("stream", "inflight", "painted"):
+                batch.pexpire(f"{key}:{stream}", STREAM_TTL_MS)
+            batch.zadd("streams", {stream: self.now_ms()})
             batch.execute()
-            self._redis.zadd("streams", {stream: self.now_ms()})
 
     def submit(self, stream: str, seq: int, document: bytes, *, expected: float | None = None) -> bool:
         """Put a frame in flight. A resend names the score it `expected`; False: no longer so, nothing done."""
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}"]
         score = "" if expected is None else _number(expected)
-        with _errors():
+        with translated():
             return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score]))
 
     def flight(self, stream: str, queue: str) -> Flight:
         """Return everything a producer decides resends from, read at one moment."""
-        with _errors(), self._redis.pipeline(transaction=True) as batch:
+        with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.time()
             batch.exists(f"stream:{stream}")
             batch.llen(queue)
@@ -148,7 +123,7 @@ class Transport:
         """Take frames out of flight; tickets still queued for them find nothing to do."""
         if not seqs:
             return
-        with _errors(), self._redis.pipeline(transaction=True) as batch:
+        with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.zrem(f"inflight:{stream}", *seqs)
             batch.delete(*(f"frame:{stream}:{seq}" for seq in seqs))
             batch.execute()
@@ -156,28 +131,76 @@ class Transport:
     def forget_stream(self, stream: str, seqs: list[int]) -> None:
         """Remove all of `stream`; `seqs` names the frames that may still be in flight."""
         self.abandon(stream, seqs)
-        with _errors():
+        with translated():
             self._redis.delete(f"stream:{stream}", f"inflight:{stream}", f"painted:{stream}")
             self._redis.zrem("streams", stream)
 
     def trim(self, stream: str, written: bytes) -> None:
         """Drop painted entries up to and including `written`; for a file's own reader when memory is short."""
         milliseconds, _, counter = written.partition(b"-")
-        with _errors():
+        with translated():
             self._redis.xtrim(
                 f"painted:{stream}", minid=f"{milliseconds.decode()}-{int(counter) + 1}", approximate=False
             )
 
     def stream_facts(self, stream: str) -> dict[str, str]:
         """Return the hash of `stream`, empty when it is over."""
-        with _errors():
+        with translated():
             return {k.decode(): v.decode() for k, v in self._redis.hgetall(f"stream:{stream}").items()}
+
+    # -- live producer -----------------------------------------------------------------------------------------
+
+    def grant(self, style: str, stream: str, seq: int, places: int) -> bool:
+        """Ask for a place in the style's live window of `places`; the stream served longest ago goes first."""
+        keys = [f"live:{style}", f"asking:{style}", f"served:{style}"]
+        with translated():
+            return bool(self._grant(keys=keys, args=[stream, f"{stream}:{seq}", places, _PLACE_MS, _ASKING_MS]))
+
+    def return_place(self, style: str, stream: str, seq: int) -> None:
+        """Give back a granted place that was not used."""
+        with translated():
+            self._redis.zrem(f"live:{style}", f"{stream}:{seq}")
+            self._redis.publish(f"credit:{style}", stream)
+
+    def submit_live(self, stream: str, seq: int, document: bytes, *, dropped: int) -> tuple[str, Look] | None:
+        """Put a granted frame in flight, `dropped` ones before it. Return the style and look wished for the next.
+
+        None: the server does not know the stream; open it again.
+        """
+        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}"]
+        with translated():
+            wish = self._submit_live(keys=keys, args=[document, seq, STREAM_TTL_MS, dropped + 1, dropped])
+        return (wish[0].decode(), parse_look(*wish[1:])) if wish else None
+
+    def count_dropped(self, stream: str, dropped: int) -> None:
+        """Count frames dropped before any could be sent."""
+        with translated(), self._redis.pipeline(transaction=True) as batch:
+            batch.hincrby(f"stream:{stream}", "captured", dropped)
+            batch.hincrby(f"stream:{stream}", "dropped", dropped)
+            batch.execute()
+
+    def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
+        """Publish a tombstone for a live frame whose in-flight score is still `score`."""
+        return self._finish(stream, seq, _number(score), style, "failed", {"reason": reason})
+
+    @contextmanager
+    def credits(self, style: str) -> Iterator[Callable[[float], None]]:
+        """Yield a call that waits up to its `timeout_s` for a place of `style` to become free."""
+        with self._redis.pubsub(ignore_subscribe_messages=True) as wakeups:
+            with translated():
+                wakeups.subscribe(f"credit:{style}")
+
+            def wait(timeout_s: float) -> None:
+                with translated():
+                    wakeups.get_message(timeout=timeout_s)
+
+            yield wait
 
     # -- worker ------------------------------------------------------------------------------------------------
 
     def claim(self, stream: str, seq: int, lease_ms: int) -> Claim | None:
         """Take a frame for `lease_ms`. None: nothing to do (published, given up, or held by another)."""
-        with _errors():
+        with translated():
             found = self._claim(keys=[f"inflight:{stream}", f"frame:{stream}:{seq}"], args=[seq, lease_ms])
         if not found:
             return None
@@ -198,16 +221,17 @@ class Transport:
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool:
         """Publish a painted frame. False: a duplicate, counted and dropped."""
         self._leases.pop((stream, seq), None)
-        return self._finish(stream, seq, "", {"kind": "painted", "frame": document, "stages": pack_stages(stages)})
+        entry: dict[str, str | bytes] = {"frame": document, "stages": pack_stages(stages)}
+        return self._finish(stream, seq, "", stages.style, "painted", entry)
 
-    def fail(self, stream: str, seq: int, reason: str) -> bool:
+    def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool:
         """Publish a tombstone in place of a claimed frame. False: it is no longer ours."""
         held = self._leases.pop((stream, seq), None)
-        return held is not None and self._finish(stream, seq, str(held), {"kind": "failed", "reason": reason[:500]})
+        return held is not None and self._finish(stream, seq, str(held), style, "failed", {"reason": reason[:500]})
 
     def beat_worker(self, beat: WorkerBeat) -> None:
         """Give a worker's sign of life."""
-        with _errors(), self._redis.pipeline(transaction=True) as batch:
+        with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.hset(f"worker:{beat.name}", mapping=asdict(beat))
             batch.pexpire(f"worker:{beat.name}", WORKER_TTL_MS)
             batch.execute()
@@ -215,7 +239,7 @@ class Transport:
 
     def forget_worker(self, name: str) -> None:
         """Remove a worker that leaves."""
-        with _errors():
+        with translated():
             self._redis.delete(f"worker:{name}")
             self._redis.zrem("workers", name)
 
@@ -223,105 +247,85 @@ class Transport:
 
     def now_ms(self) -> int:
         """Return the server's clock."""
-        with _errors():
+        with translated():
             seconds, micros = self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
     def workers(self) -> list[WorkerBeat]:
         """Return the workers that gave a sign within the last 6 s, by name; older ones are forgotten."""
-        with _errors():
+        with translated():
             now = self.now_ms()
             self._redis.zremrangebyscore("workers", "-inf", now - WORKER_TTL_MS)
             names = sorted(name.decode() for name in self._redis.zrange("workers", 0, -1))
             with self._redis.pipeline(transaction=False) as batch:
                 for name in names:
                     batch.hgetall(f"worker:{name}")
-                return [_beat(found) for found in batch.execute() if found]
+                return [parse_beat(found) for found in batch.execute() if found]
 
     def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[Entry]:
         """Return painted entries later than `after` (b"0-0": from the oldest kept), waiting `block_ms` for one."""
-        with _errors():
+        with translated():
             found = self._redis.xread({f"painted:{stream}": after}, count=count, block=block_ms)
-        return [_entry(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
+        return [parse_entry(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
+
+    def read_many(self, cursors: Mapping[str, bytes], *, block_ms: int) -> dict[str, list[Entry]]:
+        """Return painted entries of several streams, each later than its cursor, waiting `block_ms` for one."""
+        if not cursors:
+            return {}
+        with translated():
+            found = self._redis.xread({f"painted:{name}": after for name, after in cursors.items()}, block=block_ms)
+        return {key.decode().partition(":")[2]: [parse_entry(*item) for item in items] for key, items in found or []}
+
+    def wish(self, stream: str, style: str, look: Look) -> bool:
+        """Wish a style and look for the next frames of a live stream. False: no such stream."""
+        with translated():
+            if not self._redis.exists(f"stream:{stream}"):
+                return False
+            self._redis.hset(f"stream:{stream}", mapping={"style": style, **look_facts(look)})
+            return True
+
+    def ask_sources(self, stream: str) -> None:
+        """Have the source's bytes in painted entries for the next 5 s."""
+        with translated():
+            if self._redis.exists(f"stream:{stream}"):
+                self._redis.hset(f"stream:{stream}", "compare_until", self.now_ms() + COMPARE_MS)
+
+    def streams(self) -> list[StreamCard]:
+        """Return the streams whose producers gave a sign of life within their time, by name."""
+        with translated():
+            now = self.now_ms()
+            self._redis.zremrangebyscore("streams", "-inf", now - STREAM_TTL_MS)
+            signs: list[Any] = self._redis.zrange("streams", 0, -1, withscores=True)
+            with self._redis.pipeline(transaction=True) as batch:
+                for name, _ in signs:
+                    batch.hgetall(b"stream:" + name)
+                    batch.zcard(b"inflight:" + name)
+                found = batch.execute()
+        pairs = zip(signs, found[::2], found[1::2], strict=True)
+        cards = [
+            parse_card(name.decode(), (now - sign) / 1000, facts, flying)
+            for (name, sign), facts, flying in pairs
+            if facts
+        ]
+        return sorted(cards, key=lambda card: card.name)
 
     def _move_lease(self, stream: str, seq: int, lease_ms: int) -> bool:
         held = self._leases.get((stream, seq))
         if held is None:
             return False
-        with _errors():
+        with translated():
             deadline = self._renew(keys=[f"inflight:{stream}"], args=[seq, held, lease_ms])
         if deadline and (stream, seq) in self._leases:
             self._leases[stream, seq] = deadline
         return bool(deadline)
 
-    def _finish(self, stream: str, seq: int, held: str, entry: Mapping[str, str | bytes]) -> bool:
-        keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}"]
+    def _finish(
+        self, stream: str, seq: int, held: str, style: str, kind: str, entry: Mapping[str, str | bytes]
+    ) -> bool:
+        keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", f"live:{style}"]
         values = [part for pair in entry.items() for part in pair]
-        with _errors():
-            return bool(self._publish(keys=keys, args=[seq, held, f"credit:{stream}", *values]))
-
-
-def answers(url: str) -> bool:
-    """Return whether a server answers at `url`, without waiting for one."""
-    if url.startswith("redis+socket:") and not os.path.exists(urlsplit(url).path):
-        return False
-    try:
-        with _client(url, timeout_s=2.0, retries=0) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
-
-
-def require_server(url: str) -> None:
-    """Raise `ServerUnreachable`, naming `url` without its password, unless a server answers there."""
-    if not answers(url):
-        raise ServerUnreachable(
-            f"no server answers at {without_password(url)}; start one, or unset BROKER_URL for the embedded one"
-        )
-
-
-def without_password(url: str) -> str:
-    """Return `url` fit to be shown."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, host = parts.username or "", parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{user}:***@{host}").geturl()
-
-
-def _client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int = 2) -> "redis.Redis":
-    parts = urlsplit(url)
-    options: dict[str, Any] = {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": min(timeout_s, 2.0),
-        # Few and quick: callers wait out an outage themselves, with a deadline they know.
-        "retry": Retry(ExponentialBackoff(cap=0.2, base=0.02), retries),
-    }
-    if parts.scheme in ("redis+socket", "unix"):
-        database = int(parse_qs(parts.query).get("virtual_host", ["0"])[0])
-        return redis.Redis(unix_socket_path=parts.path, db=database, password=parts.password, **options)
-    try:
-        return redis.Redis.from_url(url, health_check_interval=5, **options)
-    except ValueError as error:
-        raise ServerUnreachable(
-            f"BROKER_URL {without_password(url)!r} is not redis://, rediss:// or redis+socket://"
-        ) from error
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn the client's errors into the two a caller can act on."""
-    try:
-        yield
-    except redis.OutOfMemoryError as error:
-        raise ServerFull("the server is at its maxmemory") from error
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise ServerGone(str(error)) from error
-    except redis.ResponseError as error:
-        # A script's refusal at maxmemory keeps its OOM code only as the text's first word.
-        if str(error).startswith("OOM"):
-            raise ServerFull("the server is at its maxmemory") from error
-        raise
+        with translated():
+            return bool(self._publish(keys=keys, args=[seq, held, f"{stream}:{seq}", f"credit:{style}", kind, *values]))
 
 
 @lru_cache(maxsize=8)
@@ -331,27 +335,3 @@ def _script(name: str) -> str:
 
 def _number(score: float) -> str:
     return str(int(score)) if score == int(score) else repr(score)
-
-
-def _beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
-    kinds: dict[str, Callable[[str], Any]] = {
-        "threads": int,
-        "fps": float,
-        "painted": int,
-        "rss_bytes": int,
-        "pid": int,
-    }
-    values = {f.name: kinds.get(f.name, str)(found.get(f.name.encode(), b"0").decode()) for f in fields(WorkerBeat)}
-    return WorkerBeat(**values)
-
-
-def _entry(entry_id: bytes, raw: Mapping[bytes, bytes]) -> Entry:
-    return Entry(
-        entry_id=entry_id,
-        kind=raw.get(b"kind", b"").decode(),
-        seq=int(raw.get(b"seq", b"-1")),
-        published_ms=int(raw.get(b"published", b"0")),
-        frame=raw.get(b"frame", b""),
-        stages=raw.get(b"stages", b""),
-        reason=raw.get(b"reason", b"").decode(errors="replace"),
-    )

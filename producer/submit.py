@@ -14,8 +14,9 @@ from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look
 from pipeline.outage import Outage
 from pipeline.queues import queue_of
+from pipeline.records import Flight
 from pipeline.resend import Cause, LastClaim, Resend, due
-from pipeline.transport import Flight, Transport
+from pipeline.transport import Transport
 from pipeline.window import Window
 from pipeline.wire import Stages, Ticket, pack_frame
 

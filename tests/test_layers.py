@@ -25,8 +25,8 @@ LONGER = {"pipeline/transport.py": 400}  # every command of ours to the server, 
 SHELVES = (
     {"errors"},
     {"frame", "config", "log"},
-    {"codec", "colour", "wire", "window", "reorder", "placement", "metrics", "queues", "resend", "outage"},
-    {"transport", "app", "embedded", "spawn", "__init__"},
+    {"codec", "colour", "wire", "window", "reorder", "placement", "metrics", "queues", "resend", "outage", "records"},
+    {"connection", "connection", "transport", "app", "embedded", "spawn", "__init__"},
 )
 SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
 # What a shelf may use beside the standard library. `redis` and `celery` have their own rule below.
@@ -42,7 +42,7 @@ ONLY_IN = {
     "openvino": {"commands/doctor.py", "workers/openvino_engine.py", "training", "benchmarks"},
     "celery": {"pipeline/app.py", "pipeline/__init__.py", "workers/tasks.py"},
     "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py"},
-    "redis": {"pipeline/transport.py", "benchmarks"},
+    "redis": {"pipeline/connection.py", "pipeline/transport.py", "benchmarks"},
     "msgpack": {"pipeline/wire.py", "benchmarks"},
     "av": {"producer", "viewer", "benchmarks", "commands/doctor.py"},
     "typer": {"cli.py", "commands"},

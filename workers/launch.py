@@ -20,8 +20,9 @@ from typing import IO, Protocol, Self
 from pipeline.errors import WorkerLost
 from pipeline.placement import Plan, Slot
 from pipeline.queues import queue_of
+from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
-from pipeline.transport import Transport, WorkerBeat
+from pipeline.transport import Transport
 from workers.exits import EXIT_CANNOT_START
 
 log = logging.getLogger(__name__)

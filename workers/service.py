@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.errors import ServerFull, ServerGone, WireError
-from pipeline.transport import Claim, WorkerBeat
+from pipeline.records import Claim, WorkerBeat
 from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
 from workers.painter import Painter, Painting
@@ -37,7 +37,7 @@ class Server(Protocol):
     def renew(self, stream: str, seq: int, lease_ms: int) -> bool: ...
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool: ...
     def release(self, stream: str, seq: int, reason: str) -> None: ...
-    def fail(self, stream: str, seq: int, reason: str) -> bool: ...
+    def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool: ...
     def beat_worker(self, beat: WorkerBeat) -> None: ...
     def forget_worker(self, name: str) -> None: ...
 
@@ -129,7 +129,7 @@ class PaintService:
 
     def _give_up(self, ticket: Ticket, reason: str) -> None:
         log.warning("stream=%s seq=%d attempt=%d given up: %s", ticket.stream, ticket.seq, ticket.attempt, reason)
-        self._server.fail(ticket.stream, ticket.seq, reason)
+        self._server.fail(ticket.stream, ticket.seq, reason, self._identity.style)
 
     def _stages(self, claim: Claim, painting: Painting) -> Stages:
         return Stages(

@@ -1,21 +1,25 @@
 -- The end of a frame: out of flight, its bytes freed, its painting (or tombstone) in the painted stream, waiters woken.
 -- In this order it passes at maxmemory, where publishing is what frees memory.
--- KEYS: inflight, frame, painted, stream.
--- ARGV: seq, the deadline held ("" accepts any), wake-up channel, then the entry's own fields and values.
+-- KEYS: inflight, frame, painted, stream, live (of the style).
+-- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, kind, then
+-- the entry's own fields and values.
 -- Returns 1, or 0 for a duplicate.
 if ARGV[2] ~= '' then
   local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
   if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
 end
+if redis.call('ZREM', KEYS[5], ARGV[3]) == 1 then redis.call('PUBLISH', ARGV[4], ARGV[3]) end
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
   redis.pcall('HINCRBY', KEYS[4], 'duplicates', 1)
   return 0
 end
-redis.call('DEL', KEYS[2])
-local maxlen = redis.call('HGET', KEYS[4], 'maxlen')
-if not maxlen then return 0 end
+local facts = redis.call('HMGET', KEYS[4], 'maxlen', 'compare_until')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('XADD', KEYS[3], 'MAXLEN', '=', maxlen, '*', 'seq', ARGV[1], 'published', now, unpack(ARGV, 4))
-redis.call('PUBLISH', ARGV[3], ARGV[1])
+local source = tonumber(facts[2] or 0) > now and redis.call('GET', KEYS[2]) or ''
+redis.call('DEL', KEYS[2])
+if not facts[1] then return 0 end
+redis.call('HINCRBY', KEYS[4], ARGV[5], 1)
+redis.call('XADD', KEYS[3], 'MAXLEN', '=', facts[1], '*',
+  'seq', ARGV[1], 'published', now, 'kind', ARGV[5], 'source', source, unpack(ARGV, 6))
 return 1

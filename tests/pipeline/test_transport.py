@@ -3,9 +3,11 @@
 import pytest
 import redis
 
+from pipeline.connection import answers, require_server, without_password
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
-from pipeline.transport import Transport, WorkerBeat, answers, require_server, without_password
+from pipeline.records import WorkerBeat
+from pipeline.transport import Transport
 from pipeline.wire import Stages
 
 STREAM = "clip"

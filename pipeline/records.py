@@ -1,0 +1,128 @@
+"""What the server tells, as values, and how its replies are read. Pure; `transport.py` does the asking."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pipeline.frame import Look
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A frame handed to a worker: its document, and when it was sent and claimed (server ms)."""
+
+    document: bytes
+    sent_ms: int
+    claimed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A stream's state as its producer sees it, in one look."""
+
+    now_ms: int
+    run_id: str
+    exists: bool
+    queue_length: int
+    scores: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a painted stream. `kind`: painted (with frame and stages) or failed (with reason)."""
+
+    entry_id: bytes
+    kind: str
+    seq: int
+    published_ms: int
+    frame: bytes = b""
+    stages: bytes = b""
+    reason: str = ""
+    source: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCard:
+    """A stream as viewers see it. Always: captured = dropped + painted + failed + in_flight."""
+
+    name: str
+    mode: str
+    style: str
+    look: Look
+    width: int
+    height: int
+    captured: int
+    dropped: int
+    painted: int
+    failed: int
+    in_flight: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerBeat:
+    """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory."""
+
+    name: str
+    style: str
+    device: str
+    threads: int
+    fps: float = 0.0
+    painted: int = 0
+    rss_bytes: int = 0
+    pid: int = 0
+    host: str = ""
+
+
+def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
+    kinds: dict[str, Callable[[str], Any]] = {
+        "threads": int,
+        "fps": float,
+        "painted": int,
+        "rss_bytes": int,
+        "pid": int,
+    }
+    values = {f.name: kinds.get(f.name, str)(found.get(f.name.encode(), b"0").decode()) for f in fields(WorkerBeat)}
+    return WorkerBeat(**values)
+
+
+def parse_entry(entry_id: bytes, raw: Mapping[bytes, bytes]) -> Entry:
+    return Entry(
+        entry_id=entry_id,
+        kind=raw.get(b"kind", b"").decode(),
+        seq=int(raw.get(b"seq", b"-1")),
+        published_ms=int(raw.get(b"published", b"0")),
+        frame=raw.get(b"frame", b""),
+        stages=raw.get(b"stages", b""),
+        reason=raw.get(b"reason", b"").decode(errors="replace"),
+        source=raw.get(b"source", b""),
+    )
+
+
+def look_facts(look: Look) -> dict[str, str | float]:
+    """Return a look as facts of a stream."""
+    return {"strength": look.strength, "keep_colours": int(look.keep_colours)}
+
+
+def parse_look(strength: bytes | None, keep_colours: bytes | None) -> Look:
+    return Look(float(strength or 1.0), keep_colours == b"1")
+
+
+def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight: int) -> StreamCard:
+    def count(key: bytes) -> int:
+        return int(facts.get(key, b"0"))
+
+    return StreamCard(
+        name=name,
+        mode=facts.get(b"mode", b"").decode(),
+        style=facts.get(b"style", b"").decode(),
+        look=parse_look(facts.get(b"strength"), facts.get(b"keep_colours")),
+        width=count(b"width"),
+        height=count(b"height"),
+        captured=count(b"captured"),
+        dropped=count(b"dropped"),
+        painted=count(b"painted"),
+        failed=count(b"failed"),
+        in_flight=in_flight,
+        age_s=age_s,
+    )
