@@ -58,10 +58,7 @@ def demo(
 
 def before_after(source: Path, painted: Mapping[str, Path], picture: Path) -> None:
     """Write frames of `source` beside the same frames of each painted file, as one PNG; a column each, labelled."""
-    with closing(open_source(source)) as opened:
-        frames = opened.info.frames or 1
-    seqs = sorted({int(moment * (frames - 1)) for moment in _MOMENTS})
-    rows = [[_frame(path, seq) for path in (source, *painted.values())] for seq in seqs]
+    rows = [[_frame(path, time_s) for path in (source, *painted.values())] for time_s in _times_s(source)]
     Image.fromarray(_sheet(rows, [source.stem, *painted])).save(picture)
 
 
@@ -74,9 +71,16 @@ def _paint(clip: Path, styles: str, out: Path) -> list[Painted]:
     return [Painted(r["style"], Path(r["output"]), r["frames"], r["seconds"], r["fps"]) for r in reports]
 
 
-def _frame(path: Path, seq: int) -> Pixels:
-    with closing(open_source(path)) as opened:
-        return next(opened.frames(seq)).pixels
+def _times_s(source: Path) -> Sequence[float | None]:
+    with closing(open_source(source)) as opened:
+        frames, rate = opened.info.frames, opened.info.rate
+    return [float(moment * frames / rate) for moment in _MOMENTS] if frames and rate else [None]
+
+
+def _frame(path: Path, time_s: float | None) -> Pixels:
+    # By time, not by number: a file can seek there, and painted files keep the timestamps of their source.
+    with closing(open_source(path, start_s=time_s)) as opened:
+        return next(opened.frames()).pixels
 
 
 def _sheet(rows: Sequence[Sequence[Pixels]], labels: Sequence[str]) -> Pixels:
