@@ -112,6 +112,8 @@ def watch():
             except ProcessLookupError:
                 pass
 
+# The first painting looks at the cores one by one to learn what they are.
+engine.paint(np.zeros((240, 320, 3), np.uint8))
 watcher = threading.Thread(target=watch)
 watcher.start()
 for _ in range(30):
