@@ -60,15 +60,22 @@ def load_backbone(path: Path | None) -> Backbone:
 
 def _from_torchvision() -> dict[str, Tensor]:
     try:
-        from torchvision.models import VGG16_Weights, vgg16
+        from torchvision.models import VGG16_Weights, vgg16  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
-        raise UsageError("training needs VGG-16: run `make materials`, or `pip install power-painter[train]`") from error
+        raise UsageError(
+            "training needs VGG-16: run `make materials`, or `pip install power-painter[train]`"
+        ) from error
     model = vgg16(weights=VGG16_Weights.IMAGENET1K_V1)
     convolutions = [layer for layer in model.features if isinstance(layer, nn.Conv2d)]
     weights = {}
     for name, layer in zip(_NAMES, convolutions, strict=False):
-        weights[f"conv{name}.weight"], weights[f"conv{name}.bias"] = layer.weight.data, layer.bias.data
+        weights[f"conv{name}.weight"], weights[f"conv{name}.bias"] = layer.weight.detach(), _bias(layer)
     # torchvision's network saw RGB divided by the standard deviation: bring it to this module's convention.
     deviation = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     weights["conv1_1.weight"] = (weights["conv1_1.weight"] / deviation).flip(1) / 255.0
     return weights
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias.detach()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 from torch import Tensor
 
-from workers.network import Conv, StyleNetwork, load, save
+from workers.network import Conv, Residual, StyleNetwork, load, save
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ def build_graph(network: StyleNetwork) -> ov.Model:
     quarter = op.relu(_conv(half, network.down4))
     y = op.relu(_conv(quarter, network.down8))
     for block in network.body:
+        assert isinstance(block, Residual)
         y = op.add(y, _conv(op.relu(_conv(y, block.first)), block.second))
     y = op.relu(op.add(_conv(_double(y), network.up4), quarter))
     y = op.relu(_conv(_double(y), network.up2))

@@ -1,4 +1,4 @@
-"""What a good painting is, in numbers (Johnson 2016, Gatys 2016), each term relative so that weights keep their meaning.
+"""What a good painting is, in numbers (Johnson 2016, Gatys 2016), each term relative so that weights keep a meaning.
 
 Style: Gram matrices over several layers of the backbone. Content: one layer. Then quiet (no hatch where the photo is
 flat), variation, range, and stability: what a viewer sees as flicker is output that moves when the input only shivers.
@@ -29,6 +29,7 @@ class Terms:
     content: float
     quiet: float
     stability: float
+    palette: float
 
 
 def gram(features: Tensor) -> Tensor:
@@ -45,18 +46,27 @@ def style_grams(backbone: Backbone, painting: Tensor) -> Features:
 
 
 def style_loss(features: Features, wanted: Features) -> Tensor:
-    """Squared distance of Grams over the wanted one's squared size, weighted mean over layers and batch."""
-    total = torch.zeros(())
+    """Squared distance of Grams over the wanted one's squared size, weighted mean over layers.
+
+    Half of it is asked of each picture, half of the batch as a whole: a dark photo may stay dark beside a light one,
+    where asking every crop for every tone makes bright blots in its shadows.
+    """
+    total = torch.zeros((), device=next(iter(features.values())).device)
     for name, weight in STYLE_LAYERS.items():
-        distance = (gram(features[name]) - wanted[name]).square().sum((1, 2)) / wanted[name].square().sum((1, 2))
-        total = total + weight * distance.mean()
+        ours, size = gram(features[name]), wanted[name].square().sum()
+        each = (ours - wanted[name]).square().sum((1, 2)).mean()
+        together = (ours.mean(0) - wanted[name][0]).square().sum()
+        total = total + weight * 0.5 * (each + together) / size
     return total / sum(STYLE_LAYERS.values())
 
 
-def content_loss(features: Features, photo: Features) -> Tensor:
-    """Squared distance at the content layer over the photo's squared size."""
+def content_loss(features: Features, photo: Features, energy: float) -> Tensor:
+    """Mean squared distance at the content layer over `energy`, its mean square over many photos.
+
+    Over each photo's own it would be the flat crops that count most.
+    """
     ours, theirs = features[CONTENT_LAYER].float(), photo[CONTENT_LAYER].float()
-    return ((ours - theirs).square().sum((1, 2, 3)) / theirs.square().sum((1, 2, 3)).clamp_min(1e-6)).mean()
+    return (ours - theirs).square().mean() / energy
 
 
 def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
@@ -65,6 +75,11 @@ def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
     spread = (_blur(luma.square(), 9) - _blur(luma, 9).square()).clamp_min(0.0)
     flat = torch.exp(-spread / _FLAT_DEVIATION**2)
     return ((painted - _blur(painted, 5)).square() * flat).mean()
+
+
+def palette_loss(painted: Tensor, recoloured: Tensor) -> Tensor:
+    """Difference of large areas (16 px means) from the photo in the painting's colours."""
+    return F.mse_loss(F.avg_pool2d(painted, 16), F.avg_pool2d(recoloured, 16))
 
 
 def variation_loss(painted: Tensor) -> Tensor:

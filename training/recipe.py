@@ -11,24 +11,27 @@ from workers.network import Widths
 class Recipe:
     """Weights are relative to content = 1. Sizes in pixels."""
 
-    style: float = 4.0
+    style: float = 8.0
     content: float = 1.0
     variation: float = 0.05
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
-    quiet: float = 30.0
+    quiet: float = 200.0
     # Output must follow shift, zoom and noise of the input.
-    stability: float = 20.0
+    stability: float = 100.0
     overshoot: float = 10.0
-    crop_px: int = 256
+    # Large areas keep the colour that the palette gives them.
+    palette: float = 20.0
+    crop_px: int = 192
     batch: int = 2
     # Short side of the painting while its Grams are taken: larger makes larger strokes. 0: as it is.
     painting_px: int = 0
-    learning_rate: float = 2e-3
+    # Twice this tore the picture into blots within 100 iterations.
+    learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
-    # Iterations of learning the identity first: seconds, and no black output (see docs/training.md).
-    warm_up: int = 150
+    # Iterations of learning the palette alone first: seconds, and no black output (see docs/training.md).
+    warm_up: int = 400
     # Share of the iterations after which batch statistics are frozen, so that training sees what painting does.
-    freeze_at: float = 0.6
+    freeze_at: float = 0.1
     seed: int = 1
     widths: Widths = Widths()
 

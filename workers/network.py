@@ -141,7 +141,7 @@ def load(path: Path) -> StyleNetwork:
     """Read what `save` wrote, as fp32, in evaluation mode; raises OSError or ValueError for anything else."""
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-        tensors = {key: file.get_tensor(key).float() for key in file.keys()}
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
     try:
         network = StyleNetwork(Widths(**{key: int(metadata[key]) for key in asdict(Widths())}))
         network.load_state_dict({f"{k.rpartition('.')[0]}.conv.{k.rpartition('.')[2]}": v for k, v in tensors.items()})

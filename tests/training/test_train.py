@@ -1,0 +1,95 @@
+"""`train` can be stopped anywhere and goes on exactly; what it cannot use it refuses before work begins."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline.errors import UsageError
+from tests.training.conftest import write_picture
+from training.recipe import Recipe
+from training.train import Progress, Trained, train
+from workers.network import StyleNetwork, Widths, load
+
+TINY = Recipe(crop_px=64, batch=2, warm_up=3, freeze_at=0.5, widths=Widths(4, 4, 4, 1))
+
+
+def _train(studio: Path, out: str, **options: Any) -> Trained:
+    options = {"photos": studio / "photos", "recipe": TINY, "iterations": 6, **options}
+    painting = options.pop("painting", studio / "painting.png")
+    return train(painting, name="mine", materials=studio / "materials", out=studio / out, **options)
+
+
+def _state(network: StyleNetwork) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in network.state_dict().values()])
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4], ids=["early", "as statistics freeze", "after"])
+def test_a_resumed_run_equals_one_never_stopped(studio: Path, stop_at: int) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.iteration == stop_at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _train(studio, "stopped", progress=stop)
+    resumed = _train(studio, "stopped", resume=True, recipe=None, iterations=None)
+    whole = _train(studio, "whole")
+    assert resumed.iterations == whole.iterations == 6
+    assert torch.equal(_state(load(resumed.weights)), _state(load(whole.weights)))
+
+
+def test_a_run_leaves_weights_checkpoint_and_a_sheet(studio: Path) -> None:
+    seen: list[Progress] = []
+    trained = _train(studio, "out", progress=seen.append)
+    assert sorted(path.name for path in (studio / "out").iterdir()) == ["mine-00006.png", "mine.pt", "mine.safetensors"]
+    assert seen[-1].sheet == studio / "out" / "mine-00006.png"
+    assert [progress.iteration for progress in seen] == [1, 2, 3, 4, 5, 6]
+    assert seen[-1].eta_s == 0.0 and trained.minutes > 0.0
+
+
+def test_minutes_become_iterations_once(studio: Path) -> None:
+    trained = _train(studio, "out", iterations=None, minutes=0.001)
+    state = torch.load(trained.checkpoint, weights_only=True)
+    assert state["iterations"] == trained.iterations >= 12
+
+
+def test_training_learns_the_painting(studio: Path) -> None:
+    seen: list[float] = []
+    recipe = Recipe(crop_px=64, warm_up=60, widths=Widths(8, 8, 8, 1))
+    _train(studio, "out", recipe=recipe, iterations=40, progress=lambda progress: seen.append(progress.terms.style))
+    assert sum(seen[-10:]) < sum(seen[:10])
+
+
+def test_a_painting_too_small_is_refused(studio: Path) -> None:
+    painting = write_picture(studio / "small.png", 1, size=(400, 255))
+    with pytest.raises(UsageError, match=r"small\.png is 400×255: its short side must be at least 256"):
+        _train(studio, "out", painting=painting)
+    assert not (studio / "out").exists()
+
+
+def test_a_painting_that_is_no_image_is_refused(studio: Path) -> None:
+    (studio / "notes.jpg").write_text("not a picture")
+    with pytest.raises(UsageError, match="cannot be read as an image"):
+        _train(studio, "out", painting=studio / "notes.jpg")
+
+
+def test_a_missing_painting_is_refused(studio: Path) -> None:
+    with pytest.raises(UsageError, match="there is no painting"):
+        _train(studio, "out", painting=studio / "none.png")
+
+
+def test_too_few_photos_are_refused(studio: Path) -> None:
+    write_picture(studio / "few" / "a.png", 1)
+    with pytest.raises(UsageError, match="holds 1 photos"):
+        _train(studio, "out", photos=studio / "few")
+
+
+def test_resuming_nothing_is_refused(studio: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to resume"):
+        _train(studio, "out", resume=True)
+
+
+def test_without_photos_it_says_where_to_get_them(studio: Path) -> None:
+    with pytest.raises(UsageError, match="make materials"):
+        _train(studio, "out", photos=None)

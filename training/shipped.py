@@ -1,0 +1,74 @@
+"""The six styles that ship: which painting, how it is trained. `make styles` makes them all anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from training.cards import Origin, install
+from training.materials import fetch
+from training.recipe import Recipe
+from training.train import MATERIALS, OUT, Report, train
+
+_PUBLIC_DOMAIN = "public domain"
+_GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A shipped style: file among the materials' paintings, what it is, and its recipe."""
+
+    file: str
+    origin: Origin
+    recipe: Recipe = field(default_factory=Recipe)
+
+
+SHIPPED: dict[str, Shipped] = {
+    "wave": Shipped(
+        "GreatWave.png",
+        Origin("The Great Wave off Kanagawa", "Katsushika Hokusai", "1831", _PUBLIC_DOMAIN, _GCOMPRIS),
+    ),
+    "starry": Shipped(
+        "starry_night.png",
+        Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
+        Recipe(quiet=100.0),
+    ),
+    "cafe": Shipped(
+        "Gogh4.png",
+        Origin("Café Terrace at Night", "Vincent van Gogh", "1888", _PUBLIC_DOMAIN, _GCOMPRIS),
+    ),
+    "composition": Shipped(
+        "kandinky.png",
+        Origin("Composition VIII", "Wassily Kandinsky", "1923", _PUBLIC_DOMAIN, _GCOMPRIS),
+    ),
+    "poppies": Shipped(
+        "HokusaiPoppies.png",
+        Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
+    ),
+    "moulin": Shipped(
+        "renoir-moulin_de_la_galette.png",
+        Origin("Bal du moulin de la Galette", "Pierre-Auguste Renoir", "1876", _PUBLIC_DOMAIN, _GCOMPRIS),
+    ),
+}
+ITERATIONS = 1200
+
+
+def train_shipped(
+    weights: Path, *, materials: Path = MATERIALS, out: Path = OUT, progress: Report | None = None
+) -> None:
+    """Train and install every shipped style; one that was begun goes on where it stopped. Hours on a CPU."""
+    if not (materials / "photos").is_dir():
+        fetch(materials)
+    for name, style in SHIPPED.items():
+        painting = materials / "paintings" / style.file
+        trained = train(
+            painting,
+            name=name,
+            recipe=style.recipe,
+            iterations=ITERATIONS,
+            resume=(out / f"{name}.pt").exists(),
+            materials=materials,
+            out=out,
+            progress=progress,
+        )
+        install(trained, painting, weights, origin=style.origin)
