@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from workers.classic_network import load_classic
@@ -46,7 +47,10 @@ def load_torch_engine(path: Path, *, device: str, threads: int) -> Engine:
     # Process-wide, as torch has it: a worker process holds one engine.
     torch.set_num_threads(threads)
     classic = path.suffix == ".pth"
-    network: nn.Module = load_classic(path) if classic else load(path)
+    try:
+        network: nn.Module = load_classic(path) if classic else load(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
     facts = _CLASSIC if classic else _OURS
     if device == "cpu":
         return TorchEngine(network, facts)
