@@ -1,7 +1,7 @@
-"""Which frames of a file have to be sent again, and why. Pure: one look at the server in, decisions out.
+"""Which frames of a file have to be sent again and why, and which of a live stream are given up.
 
-Every deadline compares the server's time with the server's time. Sending a frame that was not lost after all is
-harmless: its second painting is dropped at publish.
+Pure: one look at the server in, decisions out. Every deadline compares the server's time with the server's time.
+Sending a frame that was not lost after all is harmless: its second painting is dropped at publish.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,8 @@ OVERTAKEN_MS = 1000
 QUEUE_EMPTY_MS = 5000
 # A frame neither in flight nor arrived for this long was published and trimmed unread, or never reached the server.
 ABSENT_MS = 3000
+# A live frame nobody claimed within this time is too old to be worth painting.
+LIVE_WAIT_MS = 2000
 
 
 class Cause(StrEnum):
@@ -68,3 +70,12 @@ def due(
             yield Resend(seq, Cause.OVERTAKEN, score)
         elif queue_empty_ms > QUEUE_EMPTY_MS and now_ms - sent_ms > QUEUE_EMPTY_MS:
             yield Resend(seq, Cause.TICKET_LOST, score)
+
+
+def overdue(scores: Mapping[int, float], now_ms: int) -> Iterator[tuple[int, float, str]]:
+    """Yield (seq, score, reason) of the live frames to give up: a live frame is never sent again."""
+    for seq, score in sorted(scores.items()):
+        if 0 < score < now_ms:
+            yield seq, score, "its worker died or gave it back"
+        elif score <= 0 and now_ms + score > LIVE_WAIT_MS:
+            yield seq, score, "no worker took it in time"

@@ -276,6 +276,12 @@ class Transport:
             found = self._redis.xread({f"painted:{name}": after for name, after in cursors.items()}, block=block_ms)
         return {key.decode().partition(":")[2]: [parse_entry(*item) for item in items] for key, items in found or []}
 
+    def last_entry_id(self, stream: str) -> bytes:
+        """Return the cursor behind a stream's newest entry."""
+        with translated():
+            newest = self._redis.xrevrange(f"painted:{stream}", count=1)
+        return bytes(newest[0][0]) if newest else b"0-0"
+
     def wish(self, stream: str, style: str, look: Look) -> bool:
         """Wish a style and look for the next frames of a live stream. False: no such stream."""
         with translated():

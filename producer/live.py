@@ -1,0 +1,184 @@
+"""A live stream on its way to be painted: only its newest frame waits, and only for a place; nothing is sent twice.
+
+Frames dropped in favour of newer ones are counted before numbering, so `seq` has no holes by design. What was sent and
+neither painted nor failed in time is given up with a tombstone, and its place comes back.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from pipeline.errors import PipelineError, ServerFull, ServerGone
+from pipeline.frame import EncodedFrame, Look, Mode
+from pipeline.queues import queue_of
+from pipeline.records import look_facts
+from pipeline.resend import overdue
+from pipeline.transport import Transport
+from pipeline.wire import Ticket, pack_frame
+
+log = logging.getLogger(__name__)
+
+# Entries a live viewer may be behind before it loses them; 16 are more than half a second at 24 FPS.
+_MAXLEN = 16
+# The backstop behind the wake-ups.
+_POLL_S = 0.1
+# How often leases are looked at, and a sign of life is given.
+_TEND_S = 0.2
+_BEAT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """What a live stream is, and how its tickets are queued. `send(style, ticket)` raises as the transport does."""
+
+    stream: str
+    transport: Transport
+    send: Callable[[str, Ticket], None]
+
+
+class LiveFeed:
+    """The producer of one live stream. Owner: whoever calls `start`; it must call `close`. `offer` never blocks."""
+
+    def __init__(
+        self, channel: Channel, style: str, look: Look, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._channel, self._transport, self._clock = channel, channel.transport, clock
+        self._style, self._look = style, look
+        self._changed = threading.Condition()
+        self._newest: EncodedFrame | None = None
+        self._dropped = 0
+        self._seq = 0
+        self._places = 1
+        self._known = False
+        self._tended_s = self._beat_s = float("-inf")
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name=f"live-{channel.stream}", daemon=True)
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+        return self._channel.stream
+
+    @property
+    def style(self) -> str:
+        """The style of the next frame."""
+        return self._style
+
+    def start(self) -> None:
+        """Start sending."""
+        self._thread.start()
+
+    def offer(self, frame: EncodedFrame) -> None:
+        """Take the newest frame (its `seq` is given here); one that still waits is dropped and counted."""
+        with self._changed:
+            if self._newest is not None:
+                self._dropped += 1
+            self._newest = frame
+            self._changed.notify()
+
+    def choose(self, style: str, look: Look) -> None:
+        """Paint in `style` from the next frame on."""
+        with self._changed:
+            self._style, self._look = style, look
+        if self._known:
+            try:
+                self._transport.wish(self.stream, style, look)
+            except (ServerGone, ServerFull) as error:
+                log.info("stream=%s wish not written: %s", self.stream, error)
+
+    def close(self) -> None:
+        """Stop, and take the stream from the server, if it answers. Idempotent."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            waiting = self._transport.flight(self.stream, queue_of(self._style, live=True)).scores
+            for seq in waiting:
+                self._transport.return_place(self._style, self.stream, seq)
+            self._transport.forget_stream(self.stream, list(waiting))
+        except (ServerGone, ServerFull) as error:
+            log.info("stream=%s left to expire: %s", self.stream, error)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            style = self._style
+            try:
+                self._serve(style)
+            except (ServerGone, ServerFull) as error:
+                log.warning("stream=%s waits: %s", self.stream, error)
+                self._known = False
+                self._wait_for_frame(1.0)
+            except Exception:
+                log.exception("stream=%s ends", self.stream)
+                return
+
+    def _serve(self, style: str) -> None:
+        """Send frames in `style` until another is chosen."""
+        with ExitStack() as stack:
+            wait_for_place = stack.enter_context(self._transport.credits(style))
+            while not self._stopped and self._style == style:
+                self._tend()
+                if not self._wait_for_frame(_TEND_S):
+                    continue
+                if self._transport.grant(style, self.stream, self._seq, self._places):
+                    self._send(style)
+                else:
+                    wait_for_place(_POLL_S)
+
+    def _wait_for_frame(self, timeout_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._newest is not None or self._stopped, timeout_s) and (
+                self._newest is not None
+            )
+
+    def _send(self, style: str) -> None:
+        with self._changed:
+            frame, self._newest = self._newest, None
+            dropped, self._dropped = self._dropped, 0
+            look = self._look
+        assert frame is not None, "only this thread takes frames"
+        seq = self._seq
+        try:
+            wish = self._transport.submit_live(self.stream, seq, pack_frame(replace(frame, seq=seq)), dropped=dropped)
+            if wish is None:
+                self._known = False
+                raise ServerGone("the server forgot the stream")
+            self._seq += 1
+            self._channel.send(style, Ticket(self.stream, seq, 1, live=True, look=look))
+        except PipelineError:
+            # Not sent is dropped; sent without a ticket is given up when it is overdue. Either way its place is free.
+            if self._seq == seq:
+                with self._changed:
+                    self._dropped += dropped + 1
+            self._transport.return_place(style, self.stream, seq)
+            raise
+        self._take_wish(style, look, *wish)
+
+    def _take_wish(self, style: str, look: Look, wished_style: str, wished: Look) -> None:
+        """A viewer elsewhere may have wished another style or look; what was chosen here meanwhile goes first."""
+        with self._changed:
+            if (self._style, self._look) == (style, look):
+                self._style, self._look = wished_style, wished
+
+    def _tend(self) -> None:
+        now_s = self._clock()
+        if not self._known:
+            facts = {"mode": str(Mode.LIVE), "style": self._style, "maxlen": _MAXLEN, **look_facts(self._look)}
+            self._transport.open_stream(self.stream, facts)
+            self._known = True
+        if now_s - self._beat_s >= _BEAT_S:
+            self._beat_s = now_s
+            self._transport.touch_stream(self.stream)
+            painters = sum(beat.threads for beat in self._transport.workers() if beat.style == self._style)
+            self._places = painters + 1
+        if now_s - self._tended_s >= _TEND_S:
+            self._tended_s = now_s
+            flight = self._transport.flight(self.stream, queue_of(self._style, live=True))
+            self._known = flight.exists
+            for seq, score, reason in overdue(flight.scores, flight.now_ms):
+                self._transport.give_up(self._style, self.stream, seq, score, reason)

@@ -1,0 +1,279 @@
+"""Live streams on a real server: the newest frame wins, places go round, nothing is sent twice, the counters add up."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from pipeline.codec import encode
+from pipeline.errors import WireError
+from pipeline.frame import Codec, EncodedFrame, Frame, Look
+from pipeline.records import StreamCard, WorkerBeat
+from pipeline.transport import Transport
+from pipeline.wire import Limits, Stages, Ticket, pack_frame
+from producer.intake import LiveIntake
+from producer.live import Channel, LiveFeed
+from viewer.broadcast import Broadcast
+
+LIMITS = Limits(1 << 20, 1 << 20)
+LEASE_MS = 60_000
+PICTURE = encode(Frame(0, 0, np.full((24, 32, 3), 90, np.uint8)), Codec.MJPEG)
+
+WaitUntil = Callable[..., None]
+
+
+def picture(pts: int) -> EncodedFrame:
+    """A frame captured at `pts`."""
+    return EncodedFrame(0, pts, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
+
+
+class Bench:
+    """Tickets as they are queued, and a painter that does what a test says."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+        self.tickets: list[tuple[str, Ticket]] = []
+        self.changed = threading.Condition()
+
+    def send(self, style: str, ticket: Ticket) -> None:
+        self.tickets.append((style, ticket))
+
+    def feed(self, stream: str, style: str = "wave") -> LiveFeed:
+        feed = LiveFeed(Channel(stream, self.transport, self.send), style, Look())
+        feed.start()
+        return feed
+
+    def paint(self, at: int) -> bool:
+        style, ticket = self.tickets[at]
+        claim = self.transport.claim(ticket.stream, ticket.seq, LEASE_MS)
+        assert claim is not None
+        return self.transport.publish(ticket.stream, ticket.seq, claim.document, Stages(style=style))
+
+    def card(self, stream: str) -> StreamCard:
+        (found,) = [card for card in self.transport.streams() if card.name == stream]
+        return found
+
+
+@pytest.fixture
+def bench(transport: Transport) -> Bench:
+    return Bench(transport)
+
+
+@pytest.fixture
+def broadcast(transport: Transport) -> Iterator[Broadcast]:
+    reader = Broadcast(transport, limits=LIMITS)
+    reader.start()
+    yield reader
+    reader.stop()
+
+
+def sums_hold(card: StreamCard) -> bool:
+    return card.captured == card.dropped + card.painted + card.failed + card.in_flight
+
+
+def test_only_the_newest_frame_waits_and_the_rest_is_counted(bench: Bench, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1)
+    for pts in range(1, 6):
+        feed.offer(picture(pts))
+    assert bench.paint(0)
+    wait_until(lambda: len(bench.tickets) == 2)
+    assert [ticket.seq for _, ticket in bench.tickets] == [0, 1]
+    card = bench.card("cam")
+    assert (card.captured, card.dropped, card.painted, card.in_flight) == (6, 4, 1, 1)
+    assert sums_hold(card)
+    entries = bench.transport.read("cam", b"0-0", block_ms=1)
+    assert [entry.seq for entry in entries] == [0]
+    feed.close()
+    assert bench.transport.streams() == []
+
+
+def test_the_window_is_the_painters_and_one(bench: Bench, wait_until: WaitUntil) -> None:
+    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
+    feed = bench.feed("cam")
+    for pts in range(3):
+        feed.offer(picture(pts))
+        wait_until(lambda pts=pts: len(bench.tickets) == pts + 1)
+    feed.offer(picture(3))
+    assert not bench.transport.grant("wave", "other", 0, 3)
+    assert bench.paint(1)
+    wait_until(lambda: len(bench.tickets) == 4)
+    feed.close()
+
+
+def test_places_go_to_whoever_was_served_longest_ago(bench: Bench, wait_until: WaitUntil) -> None:
+    feeds = [bench.feed(f"cam{n}") for n in range(3)]
+    stop = threading.Event()
+
+    def film() -> None:
+        while not stop.wait(0.002):
+            for feed in feeds:
+                feed.offer(picture(0))
+
+    camera = threading.Thread(target=film)
+    camera.start()
+    for at in range(60):
+        wait_until(lambda at=at: len(bench.tickets) > at)
+        assert bench.paint(at)
+    stop.set()
+    camera.join()
+    served = [[t.stream for _, t in bench.tickets[6:60]].count(f"cam{n}") for n in range(3)]
+    assert max(served) - min(served) <= 3, served
+    for feed in feeds:
+        wait_until(lambda feed=feed: sums_hold(bench.card(feed.stream)))
+        feed.close()
+
+
+def test_a_style_change_applies_to_the_next_frame(bench: Bench, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1)
+    feed.choose("starry", Look(0.5, keep_colours=True))
+    feed.offer(picture(1))
+    wait_until(lambda: len(bench.tickets) == 2)
+    style, ticket = bench.tickets[1]
+    assert (style, ticket.look, ticket.seq) == ("starry", Look(0.5, keep_colours=True), 1)
+    feed.close()
+
+
+def test_a_viewers_wish_reaches_a_stream_made_elsewhere(bench: Bench, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1)
+    assert bench.paint(0)
+    assert bench.transport.wish("cam", "starry", Look(0.25))
+    assert not bench.transport.wish("nobody", "starry", Look())
+
+    def offered_in_starry() -> bool:
+        feed.offer(picture(1))
+        for at, (style, _) in enumerate(bench.tickets):
+            if style == "wave" and at and bench.transport.flight("cam", "q").scores:
+                bench.transport.claim("cam", bench.tickets[at][1].seq, LEASE_MS)
+                bench.transport.publish("cam", bench.tickets[at][1].seq, b"", Stages(style="wave"))
+        return any(style == "starry" and ticket.look == Look(0.25) for style, ticket in bench.tickets)
+
+    wait_until(offered_in_starry)
+    feed.close()
+
+
+def test_a_frame_whose_worker_died_is_given_up_and_its_place_comes_back(bench: Bench, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1)
+    assert bench.transport.claim("cam", 0, 1) is not None
+    feed.offer(picture(1))
+    wait_until(lambda: len(bench.tickets) == 2)
+    (entry,) = bench.transport.read("cam", b"0-0", block_ms=1)
+    assert (entry.kind, entry.seq) == ("failed", 0)
+    card = bench.card("cam")
+    assert (card.failed, card.in_flight) == (1, 1)
+    assert sums_hold(card)
+    feed.close()
+
+
+def test_a_stream_goes_on_after_its_server_came_back_empty(bench: Bench, server: object, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1)
+    server.stop()  # type: ignore[attr-defined]
+    server.start()  # type: ignore[attr-defined]
+
+    def goes_on() -> bool:
+        feed.offer(picture(1))
+        return len(bench.tickets) > 1
+
+    wait_until(goes_on, 8.0)
+    assert bench.paint(-1)
+    assert sums_hold(bench.card("cam"))
+    feed.close()
+
+
+def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broadcast, wait_until: WaitUntil) -> None:
+    bench.transport.open_stream("cam", {"maxlen": 64, "mode": "live"})
+    seen: list[int] = []
+    watch = broadcast.watch("cam", lambda: None)
+    slow = broadcast.watch("cam", lambda: None)
+    bench.transport.submit("cam", 0, b"")
+    bench.transport.publish("cam", 0, pack_frame(picture(0)), Stages())
+
+    def take() -> bool:
+        shot = watch.take()
+        if shot is not None:
+            seen.append(shot.pts)
+        return len(seen) >= 4
+
+    wait_until(lambda: take() or seen)
+    for seq in (2, 1, 3):
+        frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
+        bench.transport.submit("cam", seq, b"")
+        bench.transport.publish("cam", seq, pack_frame(frame), Stages())
+    wait_until(lambda: slow.counters().late == 3)
+    last = watch.take()
+    assert last is not None
+    assert last.seq == 3
+    assert slow.take() == last
+    counters = slow.counters()
+    assert counters.painted == counters.shown + counters.late + counters.skipped == 4
+    watch.close()
+    slow.close()
+
+
+def test_a_gap_is_skipped_after_its_deadline(bench: Bench, broadcast: Broadcast, wait_until: WaitUntil) -> None:
+    bench.transport.open_stream("cam", {"maxlen": 64, "mode": "live"})
+    watch = broadcast.watch("cam", lambda: None)
+    for seq in (0, 2):
+        bench.transport.submit("cam", seq, b"")
+        frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
+        bench.transport.publish("cam", seq, pack_frame(frame), Stages())
+    taken: list[int] = []
+
+    def take(last: int) -> bool:
+        if (shot := watch.take()) is not None:
+            taken.append(shot.seq)
+        return last in taken
+
+    wait_until(lambda: take(2))
+    bench.transport.submit("cam", 1, b"")
+    bench.transport.publish("cam", 1, pack_frame(picture(1)), Stages())
+    wait_until(lambda: watch.counters().skipped == 1)
+    assert taken == [0, 2]
+    watch.close()
+
+
+def test_sources_come_beside_paintings_while_somebody_compares(
+    bench: Bench, broadcast: Broadcast, wait_until: WaitUntil
+) -> None:
+    feed = bench.feed("cam")
+    watch = broadcast.watch("cam", lambda: None)
+    broadcast.compare("cam", on=True)
+    shots = []
+
+    def compared() -> bool:
+        feed.offer(picture(7))
+        for at in range(len(bench.tickets)):
+            claim = bench.transport.claim("cam", bench.tickets[at][1].seq, LEASE_MS)
+            if claim is not None:
+                bench.transport.publish("cam", bench.tickets[at][1].seq, claim.document, Stages(style="wave"))
+        if (shot := watch.take()) is not None:
+            shots.append(shot)
+        return bool(shots) and shots[-1].source == PICTURE.data
+
+    wait_until(compared)
+    feed.close()
+
+
+def test_the_grid_is_one_stream_a_style(bench: Bench, transport: Transport, wait_until: WaitUntil) -> None:
+    session = LiveIntake(transport, bench.send, LIMITS).open("cam", ["wave"], Look())
+    assert dict(session.streams) == {"wave": "cam"}
+    session.choose(["wave", "starry", "cafe"], Look())
+    assert dict(session.streams) == {"wave": "cam", "starry": "cam.starry", "cafe": "cam.cafe"}
+    session.offer(PICTURE.data, 5)
+    wait_until(lambda: {style for style, _ in bench.tickets} == {"wave", "starry", "cafe"})
+    session.choose(["cafe"], Look())
+    assert dict(session.streams) == {"cafe": "cam.cafe"}
+    with pytest.raises(WireError):
+        session.offer(b"no picture", 6)
+    session.close()
+    assert transport.streams() == []

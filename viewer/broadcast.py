@@ -1,0 +1,239 @@
+"""One reader of live painted streams, many watchers: each has the newest picture, and a slow one slows nobody.
+
+Pictures are handed on as they came off the wire, in order, never decoded. A gap is given up after its deadline. Always,
+for each watcher since it joined: painted = shown + late + skipped (+ the one that waits).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.errors import ServerFull, ServerGone, WireError
+from pipeline.records import Entry, StreamCard, WorkerBeat
+from pipeline.reorder import ReorderBuffer
+from pipeline.transport import COMPARE_MS, Transport
+from pipeline.wire import Limits, Stages, unpack_frame, unpack_stages
+
+log = logging.getLogger(__name__)
+
+# Well above the spread of two workers' painting times, well below what a viewer takes for a stall.
+_DEADLINE_S = 0.25
+# How soon a new watcher or a stop is noticed.
+_BLOCK_MS = 50
+_RETRY_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One painted JPEG of `width`×`height`; `source` is the source's own while somebody compares, else b""."""
+
+    stream: str
+    seq: int
+    pts: int
+    width: int
+    height: int
+    data: bytes
+    source: bytes
+    stages: Stages
+    published_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchCounters:
+    """What became of the pictures painted since a watcher joined."""
+
+    painted: int
+    shown: int
+    late: int
+    skipped: int
+
+
+class Watch:
+    """One watcher's place: the newest picture it has not taken yet. `take` from any thread."""
+
+    def __init__(self, stream: str, wake: Callable[[], None], leave: Callable[["Watch"], None]) -> None:
+        self.stream = stream
+        self._wake, self._leave = wake, leave
+        self._lock = threading.Lock()
+        self._newest: Shot | None = None
+        self._shown = self._late = self._skipped = 0
+
+    def take(self) -> Shot | None:
+        """Return the newest picture not yet taken, which counts as shown."""
+        with self._lock:
+            shot, self._newest = self._newest, None
+            self._shown += shot is not None
+            return shot
+
+    def counters(self) -> WatchCounters:
+        """Return the counters; a picture that waits to be taken is not in them yet."""
+        with self._lock:
+            return WatchCounters(self._shown + self._late + self._skipped, self._shown, self._late, self._skipped)
+
+    def close(self) -> None:
+        """Leave; idempotent."""
+        self._leave(self)
+
+    def put(self, shot: Shot) -> None:
+        """Replace the picture that waits. Called by the broadcast's thread."""
+        with self._lock:
+            self._late += self._newest is not None
+            self._newest = shot
+        self._wake()
+
+    def skip(self, count: int) -> None:
+        """Count pictures that came after their gap was given up, or are none."""
+        with self._lock:
+            self._skipped += count
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One stream's reading state, touched by the reader thread only, but for the set of watchers."""
+
+    cursor: bytes
+    reorder: ReorderBuffer[Entry] | None = None
+    watches: set[Watch] = field(default_factory=set)
+    asked_s: float = float("-inf")
+
+
+class Broadcast:
+    """Owner: whoever calls `start`; it must call `stop`."""
+
+    def __init__(self, transport: Transport, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport, self._limits, self._clock = transport, limits, clock
+        self._channels: dict[str, _Channel] = {}
+        self._comparing: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="broadcast", daemon=True)
+        self.is_connected = True
+
+    def start(self) -> None:
+        """Start reading."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading; idempotent."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def watch(self, stream: str, wake: Callable[[], None]) -> Watch:
+        """Join a stream at its next picture. `wake` is called from the reader's thread for each that comes."""
+        watch = Watch(stream, wake, self._leave)
+        cursor = self._newest(stream)
+        with self._lock:
+            self._channels.setdefault(stream, _Channel(cursor)).watches.add(watch)
+        return watch
+
+    def compare(self, stream: str, on: bool) -> None:
+        """Ask for the source's pictures beside the painted ones, or no more; counted over all who ask."""
+        with self._lock:
+            asking = self._comparing.get(stream, 0) + (1 if on else -1)
+            self._comparing[stream] = max(0, asking)
+
+    def streams(self) -> list[StreamCard]:
+        """Return the live streams. Raises `ServerGone`."""
+        return [card for card in self._transport.streams() if card.mode == "live" and card.age_s < COMPARE_MS / 1000]
+
+    def workers(self) -> list[WorkerBeat]:
+        """Return the workers. Raises `ServerGone`."""
+        return self._transport.workers()
+
+    def _newest(self, stream: str) -> bytes:
+        # `$` in every read would lose what comes between two reads.
+        try:
+            return self._transport.last_entry_id(stream)
+        except (ServerGone, ServerFull):
+            return b"0-0"
+
+    def _leave(self, watch: Watch) -> None:
+        with self._lock:
+            channel = self._channels.get(watch.stream)
+            if channel is not None:
+                channel.watches.discard(watch)
+                if not channel.watches:
+                    del self._channels[watch.stream]
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._read()
+                self.is_connected = True
+            except (ServerGone, ServerFull) as error:
+                if self.is_connected:
+                    log.warning("broadcast waits: %s", error)
+                self.is_connected = False
+                self._restart()
+                self._stopped.wait(_RETRY_S)
+            except Exception:
+                log.exception("broadcast goes on after a fault")
+                self._stopped.wait(_RETRY_S)
+
+    def _read(self) -> None:
+        with self._lock:
+            channels = dict(self._channels)
+        if not channels:
+            self._stopped.wait(_BLOCK_MS / 1000)
+            return
+        self._ask_sources(channels)
+        found = self._transport.read_many({name: c.cursor for name, c in channels.items()}, block_ms=_BLOCK_MS)
+        now_s = self._clock()
+        for name, entries in found.items():
+            for entry in entries:
+                self._take(name, channels[name], entry, now_s)
+        for name, channel in channels.items():
+            if channel.reorder is not None:
+                self._hand_out(name, channel, list(channel.reorder.expire(now_s)))
+
+    def _take(self, name: str, channel: _Channel, entry: Entry, now_s: float) -> None:
+        channel.cursor = entry.entry_id
+        if channel.reorder is None:
+            channel.reorder = ReorderBuffer(entry.seq, deadline_s=_DEADLINE_S)
+        before = channel.reorder.duplicates
+        self._hand_out(name, channel, list(channel.reorder.push(entry.seq, entry, now_s)))
+        if channel.reorder.duplicates > before and entry.kind == "painted":
+            self._skip(channel)
+
+    def _hand_out(self, name: str, channel: _Channel, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.kind != "painted":
+                continue
+            if (shot := self._shot(name, entry)) is None:
+                self._skip(channel)
+                continue
+            for watch in tuple(channel.watches):
+                watch.put(shot)
+
+    def _skip(self, channel: _Channel) -> None:
+        for watch in tuple(channel.watches):
+            watch.skip(1)
+
+    def _shot(self, name: str, entry: Entry) -> Shot | None:
+        try:
+            frame = unpack_frame(entry.frame, self._limits)
+            source = unpack_frame(entry.source, self._limits).data if entry.source else b""
+            stages = unpack_stages(entry.stages)
+        except WireError as error:
+            log.warning("stream=%s seq=%d is not shown: %s", name, entry.seq, error)
+            return None
+        return Shot(
+            name, frame.seq, frame.pts, frame.width, frame.height, frame.data, source, stages, entry.published_ms
+        )
+
+    def _ask_sources(self, channels: dict[str, _Channel]) -> None:
+        """Ask again well within the time an asking lasts."""
+        now_s = self._clock()
+        for name, channel in channels.items():
+            if self._comparing.get(name) and now_s - channel.asked_s > COMPARE_MS / 2000:
+                channel.asked_s = now_s
+                self._transport.ask_sources(name)
+
+    def _restart(self) -> None:
+        """A server that comes back empty counts its ids anew: read from what it has then."""
+        with self._lock:
+            for channel in self._channels.values():
+                channel.cursor, channel.reorder = b"0-0", None
