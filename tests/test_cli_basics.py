@@ -1,0 +1,144 @@
+"""What a user sees who gets something wrong: one line that says what, the right exit code, no traceback."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import cli
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left: exit code, standard output and error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Painter = Callable[..., Outcome]
+
+
+@pytest.fixture
+def painter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Painter]:
+    """`painter("paint", "x.mp4")`: run a command in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*words: str | Path) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["painter", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return Outcome(int(ended.value.code or 0), out, err)
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A photo that can be painted."""
+    from PIL import Image
+
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (32, 32), "teal").save(path)
+    return path
+
+
+def assert_refused(outcome: Outcome, *said: str) -> None:
+    """Exit code 2 and one line with all of `said`."""
+    assert outcome.code == 2, outcome
+    assert outcome.out == ""
+    assert len(outcome.err.splitlines()) == 1, outcome.err
+    assert outcome.err.startswith("painter: ")
+    assert [word for word in said if word not in outcome.err] == []
+
+
+@pytest.fixture(autouse=True)
+def _stand_in_styles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAINTER_TEST_STYLES", "1")
+
+
+def test_missing_file_is_named(painter: Painter, tmp_path: Path) -> None:
+    assert_refused(painter("paint", tmp_path / "nothing.mp4", "-s", "test-identity"), "nothing.mp4")
+
+
+def test_folder_without_media_is_refused(painter: Painter, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_refused(painter("paint", tmp_path / "empty", "-s", "test-identity"), "empty")
+
+
+@pytest.mark.parametrize("content", [b"", b"a letter, not a video"], ids=["empty", "text"])
+def test_what_is_no_video_is_refused(painter: Painter, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "letter.mp4").write_bytes(content)
+    assert_refused(painter("paint", tmp_path / "letter.mp4", "-s", "test-identity"), "letter.mp4")
+
+
+def test_unknown_style_is_refused_naming_the_near_ones(painter: Painter, photo: Path, tmp_path: Path) -> None:
+    styles = tmp_path / "data" / "power-painter" / "styles"
+    styles.mkdir(parents=True)
+    (styles / "marigold.xml").touch()
+    assert_refused(painter("paint", photo, "-s", "marigolt"), "marigolt", "marigold")
+
+
+def test_missing_output_folder_is_refused(painter: Painter, photo: Path, tmp_path: Path) -> None:
+    outcome = painter("paint", photo, "-s", "test-identity", "-o", tmp_path / "nowhere" / "x.png")
+    assert_refused(outcome, "nowhere")
+
+
+def test_unreachable_server_is_named_without_its_password(painter: Painter, photo: Path) -> None:
+    url = "redis://painter:hunter2@127.0.0.1:1/0"
+    outcome = painter("paint", photo, "-s", "test-identity", "--broker", url)
+    assert_refused(outcome, "127.0.0.1:1")
+    assert "hunter2" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("PAINTER_ATTEMPTS", "99"), ("PAINTER_LEASE_S", "soon"), ("PAINTER_DEVICE", "abacus")],
+)
+def test_bad_setting_is_refused_naming_variable_and_value(
+    painter: Painter, photo: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert_refused(painter("paint", photo, "-s", "test-identity"), variable, value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["paint"],
+        ["paint", "{photo}"],
+        ["paint", "{photo}", "-s", ","],
+        ["paint", "{photo}", "-s", "test-identity", "--strength", "7"],
+        ["paint", "{photo}", "-s", "test-identity", "--from", "noon"],
+        ["paint", "{photo}", "-s", "test-identity", "--colour", "red"],
+        ["flower", "--host", "0.0.0.0"],
+        ["flower", "--basic-auth", "only-a-name"],
+        ["sculpt"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_words_are_refused_in_one_line(painter: Painter, photo: Path, words: list[str]) -> None:
+    assert_refused(painter(*(word.format(photo=photo) for word in words)))
+
+
+def test_help_of_every_command_opens(painter: Painter) -> None:
+    for command in cli.COMMANDS:
+        outcome = painter(command, "--help")
+        assert outcome.code == 0, outcome.err
+        assert command in outcome.out
+
+
+def test_console_script_is_installed() -> None:
+    script = Path(sys.executable).parent / "painter"
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "paint" in done.stdout
