@@ -134,6 +134,7 @@ def save(network: StyleNetwork, path: Path) -> None:
         raise ValueError("fold the network before saving it")
     part = path.with_name(path.name + ".part")
     save_file(state, part, metadata={key: str(value) for key, value in asdict(network.widths).items()})
+    part.chmod(0o644)  # safetensors writes for its owner alone
     part.replace(path)
 
 
