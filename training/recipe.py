@@ -15,7 +15,7 @@ class Recipe:
     content: float = 1.0
     variation: float = 0.05
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
-    quiet: float = 200.0
+    quiet: float = 1500.0
     # Output must follow shift, zoom and noise of the input.
     stability: float = 100.0
     overshoot: float = 10.0
@@ -31,7 +31,7 @@ class Recipe:
     # Iterations of learning the palette alone first: seconds, and no black output (see docs/training.md).
     warm_up: int = 400
     # Share of the iterations after which batch statistics are frozen, so that training sees what painting does.
-    freeze_at: float = 0.1
+    freeze_at: float = 0.06
     seed: int = 1
     widths: Widths = Widths()
 

@@ -31,7 +31,7 @@ SHIPPED: dict[str, Shipped] = {
     "starry": Shipped(
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
-        Recipe(quiet=100.0),
+        Recipe(quiet=1000.0),
     ),
     "cafe": Shipped(
         "Gogh4.png",
@@ -50,7 +50,7 @@ SHIPPED: dict[str, Shipped] = {
         Origin("Bal du moulin de la Galette", "Pierre-Auguste Renoir", "1876", _PUBLIC_DOMAIN, _GCOMPRIS),
     ),
 }
-ITERATIONS = 1200
+ITERATIONS = 900
 
 
 def train_shipped(

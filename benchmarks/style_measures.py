@@ -1,0 +1,124 @@
+"""What is measured of a painted picture: nearness to the painting, to the photo, steadiness from frame to frame, speed.
+
+Distances follow Johnson 2016 (VGG-16; Grams of relu1_2, 2_2, 3_3, 4_3; content at relu3_3), each squared distance over
+the squared size of its target. Flicker is the warping error of Lai 2018 with the flow taken from the source clip.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.backbone import Backbone, Features
+from training.losses import gram
+
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+CONTENT_LAYER = "relu3_3"
+# A pixel counts as seen in both frames when flow there and back miss it by less than this.
+_ROUND_TRIP_PX = 1.0
+_WARM_FRAMES = 3
+
+Pixels = NDArray[np.uint8]
+Paint = Callable[[Pixels], Pixels]
+
+
+class Eye:
+    """Distances of pictures (H x W x 3 uint8 BGR) over one backbone."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+
+    def grams(self, pixels: Pixels) -> Features:
+        """Gram matrices of a picture."""
+        return {name: gram(features)[0] for name, features in self._look(pixels).items()}
+
+    def distances(self, pixels: Pixels, photo: Pixels, paintings: dict[str, Features]) -> tuple[dict[str, float], float]:
+        """Style distance to each painting, and content distance to the photo."""
+        seen, source = self._look(pixels), self._look(photo)[CONTENT_LAYER]
+        ours = {name: gram(features)[0] for name, features in seen.items()}
+        styles = {name: style_distance(ours, wanted) for name, wanted in paintings.items()}
+        content = float((seen[CONTENT_LAYER] - source).square().sum() / source.square().sum())
+        return styles, content
+
+    @torch.no_grad()
+    def _look(self, pixels: Pixels) -> Features:
+        x = torch.from_numpy(pixels[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
+        features: dict[str, Tensor] = self._backbone(x, STYLE_LAYERS)
+        return features
+
+
+def style_distance(ours: Features, wanted: Features) -> float:
+    """Mean over the layers of the Grams' squared distance over the wanted one's squared size."""
+    shares = [float((ours[name] - wanted[name]).square().sum() / wanted[name].square().sum()) for name in STYLE_LAYERS]
+    return sum(shares) / len(shares)
+
+
+def colour_transfer(photo: Pixels, painting: Pixels) -> Pixels:
+    """Reinhard 2001: mean and deviation of the painting, channel by channel in Lab. The yardstick without strokes."""
+    source, target = (cv2.cvtColor(x, cv2.COLOR_BGR2LAB).astype(np.float32) for x in (photo, painting))
+    moved = (source - source.mean((0, 1))) / (source.std((0, 1)) + 1e-6) * target.std((0, 1)) + target.mean((0, 1))
+    return np.asarray(cv2.cvtColor(moved.clip(0, 255).astype(np.uint8), cv2.COLOR_LAB2BGR), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """Root mean square change between neighbouring frames after motion is taken out, and sharpness (0..255)."""
+
+    flicker: float
+    sharpness: float
+
+
+class Clip:
+    """Frames of a clip (BGR, one size) with the flow between neighbours, computed once for all painters."""
+
+    def __init__(self, frames: Sequence[Pixels]) -> None:
+        self.frames = list(frames)
+        greys = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in self.frames]
+        self._steps = [_flow(before, after) for before, after in zip(greys, greys[1:], strict=False)]
+
+    def steadiness(self, paint: Paint) -> Steadiness:
+        """Paint every frame on its own and compare each with its predecessor, carried along by the source's flow."""
+        painted = [paint(frame) for frame in self.frames]
+        errors = []
+        for (places, seen), before, after in zip(self._steps, painted, painted[1:], strict=False):
+            carried = cv2.remap(before, places, None, cv2.INTER_LINEAR)
+            difference = (after.astype(np.float32) - carried.astype(np.float32))[seen]
+            errors.append(float(np.square(difference).mean()))
+        sharpness = float(np.mean([_sharpness(picture) for picture in painted]))
+        return Steadiness(float(np.sqrt(np.mean(errors))), sharpness)
+
+
+def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where each pixel of `after` was in `before`, and which of them were visible there."""
+    finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    empty = np.empty((*after.shape, 2), np.float32)
+    back, forth = finder.calc(after, before, empty.copy()), finder.calc(before, after, empty.copy())
+    rows, columns = np.indices(after.shape, dtype=np.float32)
+    places = np.stack([columns, rows], -1) + back
+    returned = back + cv2.remap(forth, places, None, cv2.INTER_LINEAR)
+    inside = (places >= 0).all(-1) & (places[..., 0] < after.shape[1] - 1) & (places[..., 1] < after.shape[0] - 1)
+    return places, (np.square(returned).sum(-1) < _ROUND_TRIP_PX**2) & inside
+
+
+def _sharpness(pixels: Pixels) -> float:
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    return float(np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)).mean())
+
+
+def milliseconds(paint: Paint, frame: Pixels, *, repeats: int) -> float:
+    """Median time of one frame after the first three."""
+    for _ in range(_WARM_FRAMES):
+        paint(frame)
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        paint(frame)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times) * 1e3)
