@@ -22,7 +22,6 @@ from pipeline.placement import Plan, Slot
 from pipeline.queues import queue_of
 from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
-from pipeline.transport import Transport
 from workers.exits import EXIT_CANNOT_START
 
 log = logging.getLogger(__name__)
@@ -44,6 +43,12 @@ class Process(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...
     def terminate(self) -> None: ...
     def kill(self) -> None: ...
+
+
+class WorkerList(Protocol):
+    """The part of the transport that tells who serves."""
+
+    def workers(self) -> list[WorkerBeat]: ...
 
 
 class Spawn(Protocol):
@@ -119,7 +124,7 @@ class Fleet:
             self._children.append(child)
             self._start(child)
 
-    def wait_ready(self, transport: Transport, timeout_s: float = 60.0) -> None:
+    def wait_ready(self, transport: WorkerList, timeout_s: float = 60.0) -> None:
         """Wait until every worker takes tickets. Raises `WorkerLost` when one cannot, or not in time."""
         deadline = self._clock() + timeout_s
         while missing := self._missing(transport):
@@ -155,7 +160,7 @@ class Fleet:
                 process.kill()
                 process.wait()
 
-    def _missing(self, transport: Transport) -> list[str]:
+    def _missing(self, transport: WorkerList) -> list[str]:
         # By name and process: a name's last beat outlives a dead worker by up to 6 s.
         alive = {(beat.name, beat.pid) for beat in transport.workers()}
         return [c.name for c in self._children if c.process is None or (c.name, c.process.pid) not in alive]

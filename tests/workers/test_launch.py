@@ -1,0 +1,212 @@
+"""The launcher as tables of what its children do; no process is started, and time is a number."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from pipeline.errors import WorkerLost
+from pipeline.placement import Device, Plan, Slot, place
+from pipeline.records import WorkerBeat
+from workers.exits import EXIT_CANNOT_START, EXIT_HUNG
+from workers.launch import Fleet, command, environment
+
+GPU = Device("gpu3", "GPU-abc")
+
+
+class FakeProcess:
+    """A child that does as told. `deaf`: it does not end on SIGTERM."""
+
+    def __init__(self, pid: int, history: list[str], *, deaf: bool) -> None:
+        self.pid, self._history, self._deaf = pid, history, deaf
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.code is None:
+            assert timeout is not None, "nobody waits for ever"
+            self._history.append(f"wait {self.pid} {timeout:.0f}")
+            raise subprocess.TimeoutExpired("worker", timeout)
+        self._history.append(f"ended {self.pid}")
+        return self.code
+
+    def terminate(self) -> None:
+        self._history.append(f"terminate {self.pid}")
+        if not self._deaf and self.code is None:
+            self.code = 0
+
+    def kill(self) -> None:
+        self._history.append(f"kill {self.pid}")
+        self.code = -9
+
+
+class Machine:
+    """Spawns fake children, and holds the clock."""
+
+    def __init__(self, *, deaf: bool = False, says: bytes = b"") -> None:
+        self.now_s = 0.0
+        self.children: list[FakeProcess] = []
+        self.commands: list[list[str]] = []
+        self.environments: list[Mapping[str, str]] = []
+        self.history: list[str] = []
+        self._deaf, self._says = deaf, says
+
+    def spawn(
+        self, argv: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes] | None, stderr: int | None
+    ) -> FakeProcess:
+        self.commands.append(list(argv))
+        self.environments.append(env)
+        if stdout is not None:
+            stdout.write(self._says)
+        self.children.append(FakeProcess(100 + len(self.children), self.history, deaf=self._deaf))
+        return self.children[-1]
+
+    def fleet(self, styles: Sequence[str] = ("wave",), logs: Path | None = None) -> Fleet:
+        plan = place(styles, [], cores=2)
+        return Fleet(plan, "redis://here", logs=logs, spawn=self.spawn, clock=lambda: self.now_s)
+
+
+def test_each_slot_gets_its_process_named_after_style_place_and_host() -> None:
+    machine = Machine()
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.start()
+    assert [name.split(".")[0] for name in fleet.names] == ["wave@cpu0", "starry@cpu1"]
+    assert [argv[argv.index("-Q") + 1] for argv in machine.commands] == ["style.wave", "style.starry"]
+    assert [argv[argv.index("-n") + 1] for argv in machine.commands] == fleet.names
+
+
+def test_a_name_that_is_taken_is_not_given_twice() -> None:
+    first, second = Machine(), Machine()
+    one = first.fleet()
+    one.start()
+    other = second.fleet()
+    other.start([WorkerBeat(one.names[0], "wave", "cpu", 1)])
+    assert other.names[0].startswith("wave@cpu0b.")
+
+
+def test_a_gpu_slot_sees_one_card_and_a_cpu_slot_its_share_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-abc,GPU-def")
+    gpu = environment(Slot("wave", GPU, 1, 1, 2), "redis://here", None)
+    assert (gpu["CUDA_VISIBLE_DEVICES"], gpu["PAINTER_DEVICE"], gpu["BROKER_URL"]) == (
+        "GPU-abc",
+        "cuda:0",
+        "redis://here",
+    )
+    cpu = environment(Slot("wave", Device("cpu"), 0, 4, 1), "redis://here", Path("candy.pth"))
+    assert (cpu["PAINTER_DEVICE"], cpu["PAINTER_THREADS"]) == ("cpu", "4")
+    assert Path(cpu["PAINTER_WEIGHTS"]).is_absolute()
+    assert "PATH" in cpu
+
+
+def test_a_gpu_slot_takes_two_tickets_at_once() -> None:
+    argv = command(Slot("wave", GPU, 1, 1, 2), "wave@gpu3-1.host")
+    assert argv[argv.index("-c") + 1] == "2"
+    assert argv[argv.index("-P") + 1] == "threads"
+
+
+@pytest.mark.parametrize("code", [-9, EXIT_HUNG, 0, 1], ids=["killed", "hung", "left", "crashed"])
+def test_a_worker_that_dies_is_started_again_under_its_name(code: int) -> None:
+    machine = Machine()
+    fleet = machine.fleet()
+    fleet.start()
+    fleet.poll()
+    assert len(machine.children) == 1
+    machine.children[0].code = code
+    fleet.poll()
+    assert len(machine.children) == 2
+    assert machine.commands[0] == machine.commands[1]
+    assert fleet.pids == [machine.children[1].pid]
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "gives_up"), [(14.0, True), (16.0, False)], ids=["five in a minute", "five in more than a minute"]
+)
+def test_five_deaths_within_a_minute_are_no_accident(tmp_path: Path, pause_s: float, gives_up: bool) -> None:
+    machine = Machine(says=b"line\nSegmentation fault\n")
+    fleet = machine.fleet(logs=tmp_path)
+    fleet.start()
+    for _ in range(4):
+        machine.children[-1].code = -11
+        machine.now_s += pause_s
+        fleet.poll()
+    machine.children[-1].code = -11
+    machine.now_s += pause_s
+    if gives_up:
+        with pytest.raises(WorkerLost, match=r"died 5 times within 60 s, last with -11: .*Segmentation fault"):
+            fleet.poll()
+    else:
+        fleet.poll()
+        assert len(machine.children) == 6
+
+
+def test_a_worker_that_cannot_start_is_not_tried_again_and_its_reason_is_told(tmp_path: Path) -> None:
+    machine = Machine(says=b"warnings\nwave@cpu0.host: weights of style 'wave' cannot be loaded\n")
+    fleet = machine.fleet(logs=tmp_path)
+    fleet.start()
+    machine.children[0].code = EXIT_CANNOT_START
+    with pytest.raises(WorkerLost, match=r"cannot start: wave@cpu0\.host: weights of style 'wave' cannot be loaded$"):
+        fleet.poll()
+    assert len(machine.children) == 1
+
+
+def test_workers_are_asked_to_end_together_and_then_waited_for() -> None:
+    machine = Machine()
+    with machine.fleet(("wave", "starry")):
+        pass
+    assert machine.history == ["terminate 100", "terminate 101", "ended 100", "ended 101"]
+
+
+def test_a_worker_that_does_not_end_is_killed_after_its_grace() -> None:
+    machine = Machine(deaf=True)
+    fleet = machine.fleet()
+    fleet.start()
+    fleet.stop()
+    fleet.stop()
+    assert machine.history == ["terminate 100", "wait 100 10", "kill 100", "ended 100"]
+
+
+def test_workers_end_when_the_block_around_them_fails() -> None:
+    machine = Machine()
+    with pytest.raises(KeyboardInterrupt), machine.fleet():
+        raise KeyboardInterrupt
+    assert machine.history[0] == "terminate 100"
+
+
+class Beats:
+    """A server that knows of a beat of each pid after so many questions."""
+
+    def __init__(self, machine: Machine, name: str, answers: Sequence[int | None]) -> None:
+        self._machine, self._name, self._answers = machine, name, list(answers)
+
+    def workers(self) -> list[WorkerBeat]:
+        self._machine.now_s += 1
+        pid = self._answers.pop(0) if self._answers else None
+        return [] if pid is None else [WorkerBeat(self._name, "wave", "cpu", 1, pid=pid)]
+
+
+def test_ready_means_that_this_very_process_gave_a_sign_of_life() -> None:
+    machine = Machine()
+    fleet = machine.fleet()
+    fleet.start()
+    stale = 99
+    fleet.wait_ready(Beats(machine, fleet.names[0], [None, stale, machine.children[0].pid]), timeout_s=10)
+    assert machine.now_s == 3
+
+
+def test_a_worker_that_does_not_get_ready_is_named() -> None:
+    machine = Machine()
+    fleet = machine.fleet()
+    fleet.start()
+    with pytest.raises(WorkerLost, match=r"wave@cpu0.* not ready after 5 s"):
+        fleet.wait_ready(Beats(machine, fleet.names[0], []), timeout_s=5)
+
+
+def test_an_empty_plan_starts_nothing() -> None:
+    machine = Machine()
+    with Fleet(Plan(()), "redis://here", spawn=machine.spawn) as fleet:
+        fleet.poll()
+    assert machine.commands == []
