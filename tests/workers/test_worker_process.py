@@ -182,11 +182,12 @@ def test_the_launcher_brings_back_a_worker_that_was_killed(
 # A launcher that tells its workers' process ids and then waits to be killed.
 _LAUNCHER = """
 import sys, time
+from pathlib import Path
 from pipeline.placement import place
 from pipeline.transport import Transport
 from workers.launch import Fleet
 
-fleet = Fleet(place(["test-identity"], [], cores=2, workers=2), sys.argv[1])
+fleet = Fleet(place(["test-identity"], [], cores=2, workers=2), sys.argv[1], logs=Path(sys.argv[2]))
 fleet.start()
 fleet.wait_ready(Transport.connect(sys.argv[1]))
 print(*fleet.pids, flush=True)
@@ -194,14 +195,16 @@ time.sleep(60)
 """
 
 
-def test_workers_end_with_their_launcher_however_it_ends(server: EmbeddedServer, wait_until: WaitUntil) -> None:
-    launcher = subprocess.Popen(
-        [sys.executable, "-c", _LAUNCHER, server.url], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert launcher.stdout is not None
-    pids = [int(pid) for pid in launcher.stdout.readline().split()]
-    assert len(pids) == 2
-    assert all(map(psutil.pid_exists, pids))
-    launcher.kill()
-    launcher.communicate()
+def test_workers_end_with_their_launcher_however_it_ends(
+    server: EmbeddedServer, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    argv = [sys.executable, "-c", _LAUNCHER, server.url, str(tmp_path / "logs")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as launcher:
+        try:
+            assert launcher.stdout is not None
+            pids = [int(pid) for pid in launcher.stdout.readline().split()]
+            assert len(pids) == 2
+            assert all(map(psutil.pid_exists, pids))
+        finally:
+            launcher.kill()
     wait_until(lambda: not any(map(psutil.pid_exists, pids)), what="the end of both workers")
