@@ -26,7 +26,7 @@ SHELVES = (
     {"errors"},
     {"frame", "config", "log"},
     {"codec", "colour", "wire", "window", "reorder", "placement", "metrics", "queues", "resend", "outage", "records"},
-    {"connection", "connection", "transport", "app", "embedded", "spawn", "__init__"},
+    {"connection", "transport", "app", "embedded", "spawn", "__init__"},
 )
 SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
 # What a shelf may use beside the standard library. `redis` and `celery` have their own rule below.
