@@ -7,7 +7,7 @@ source's clock starts anywhere (MPEG-TS), before 0, or at a cut.
 import heapq
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -99,31 +99,47 @@ def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
     return stream
 
 
+class _DecodingClock:
+    """When each picture is to be decoded: at the pictures' own times, as many places ahead as the encoder reorders."""
+
+    def __init__(self, first_pts: int, step: int, depth: int) -> None:
+        self._first_pts = first_pts
+        self._start = first_pts - depth * step
+        self._stamps = deque(range(self._start, first_pts, step))
+
+    def take(self, shown: Sequence[int]) -> list[int]:
+        """Return the decoding times of the next pictures, given in decoding order with their presentation times."""
+        self._stamps.extend(sorted(shown))
+        return [self._stamps.popleft() for _ in shown]
+
+    def last_length(self, end: int, decoded: int) -> int:
+        """Return the length of the picture decoded last, so that all lengths add up to the end of the showing."""
+        return max(1, (end - self._first_pts) - (decoded - self._start))
+
+
 def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Iterator[_Timed]:
     """Yield the segments' packets in decoding order with the source's timestamps, and when each is to be decoded."""
-    time_base, step = origin.info.time_base, _step(origin)
-    stamps: deque[int] = deque()
+    time_base = origin.info.time_base
+    clock: _DecodingClock | None = None
     header: bytes | None = None
     for segment, after in zip(job.segments, (*job.segments[1:], None), strict=True):
+        first_pts = segment.first_pts - shift
         with av.open(str(job.folder / segment.file)) as container:
             source = container.streams.video[0]
             if header not in (None, source.codec_context.extradata):
                 raise OSError(f"{segment.file} was encoded otherwise than the segments before it")
             header = source.codec_context.extradata
+            clock = clock or _DecodingClock(first_pts, _step(origin), source.codec_context.reorder_depth)
             packets = [packet for packet in container.demux(source) if packet.size]
-            first = segment.first_pts - shift
-            # Exact: the source's ticks are whole multiples of the segment's.
-            shown = [first + round((packet.pts or 0) * packet.time_base / time_base) for packet in packets]
-            order = sorted(shown)
-            if not stamps:
-                # Decoding runs ahead of showing by as many frames as the encoder reorders.
-                depth = source.codec_context.reorder_depth
-                stamps.extend(order[0] - step * ahead for ahead in range(depth, 0, -1))
-        stamps.extend(order)
-        end = after.first_pts if after else _end(job, origin, segment.last_pts)
-        lengths = {this: then - this for this, then in pairwise([*order, end - shift])}
-        for packet, pts in zip(packets, shown, strict=True):
-            dts = stamps.popleft()
+        # Exact: the source's ticks are whole multiples of the segment's.
+        shown = [first_pts + round((packet.pts or 0) * packet.time_base / time_base) for packet in packets]
+        decoded = clock.take(shown)
+        end = (after.first_pts if after else _end(job, origin, segment.last_pts)) - shift
+        lengths = {this: then - this for this, then in pairwise([*sorted(shown), end])}
+        if after is None:
+            # MP4 knows only the sum of the lengths in decoding order.
+            lengths[shown[-1]] = clock.last_length(end, decoded[-1])
+        for packet, pts, dts in zip(packets, shown, decoded, strict=True):
             packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
             packet.stream = stream
             yield dts * time_base, packet

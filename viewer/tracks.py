@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Per channel; FFmpeg's AAC is transparent to most ears there.
 _AAC_BITS_PER_S = 96_000
+_AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+_AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000})
 # Sound further than this from where the samples before it end is a gap, not rounding.
 _DRIFT_S = Fraction(1, 50)
 _TEXT_CODECS = frozenset({"ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt"})
@@ -82,11 +84,13 @@ class _ToAac:
 
     def __init__(self, source: AudioStream, out: OutputContainer) -> None:
         self.source = source
-        layout = source.layout.name
-        self._target = out.add_stream("aac", rate=source.rate, layout=layout)
-        self._target.bit_rate = _AAC_BITS_PER_S * source.channels
-        self._target.time_base = self._tick = Fraction(1, source.rate)
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=source.rate)
+        # By number of channels: many files do not say which is which, and AAC wants to know.
+        layout = _AAC_LAYOUTS.get(source.channels, "stereo")
+        rate = source.rate if source.rate in _AAC_RATES else 48000
+        self._target = out.add_stream("aac", rate=rate, layout=layout)
+        self._target.bit_rate = _AAC_BITS_PER_S * self._target.channels
+        self._target.time_base = self._tick = Fraction(1, rate)
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
         self._fifo = AudioFifo()
         self._next: int | None = None
         _describe(source, self._target)
