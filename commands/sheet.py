@@ -73,7 +73,8 @@ def _compose(source: _Cell, cells: Sequence[_Cell]) -> Image.Image:
     rows = 1 if len(cells) <= 2 else 2
     columns = -(-len(cells) // rows)
     width, height = source.picture.size
-    cell = (_CELL_PX, round(_CELL_PX * height / width))
+    scale = _CELL_PX / max(width, height)
+    cell = (round(width * scale), round(height * scale))
     step = (cell[0] + _GAP_PX, cell[1] + _LABEL_PX + _GAP_PX)
     # The large picture ends where the lower row's pictures do.
     large = (round((step[1] * (rows - 1) + cell[1]) * width / height), step[1] * (rows - 1) + cell[1])
