@@ -6,9 +6,11 @@ the squared size of its target. Flicker is the warping error of Lai 2018 with th
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,6 +31,14 @@ Pixels = NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
 
 
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Style distance by painting, and content distance."""
+
+    styles: dict[str, float]
+    content: float
+
+
 class Eye:
     """Distances of pictures (H x W x 3 uint8 BGR) over one backbone."""
 
@@ -39,13 +49,16 @@ class Eye:
         """Gram matrices of a picture."""
         return {name: gram(features)[0] for name, features in self._look(pixels).items()}
 
-    def distances(self, pixels: Pixels, photo: Pixels, paintings: dict[str, Features]) -> tuple[dict[str, float], float]:
-        """Style distance to each painting, and content distance to the photo."""
-        seen, source = self._look(pixels), self._look(photo)[CONTENT_LAYER]
+    def content(self, pixels: Pixels) -> Tensor:
+        """Activations at the content layer."""
+        return self._look(pixels)[CONTENT_LAYER]
+
+    def distances(self, pixels: Pixels, content: Tensor, paintings: dict[str, Features]) -> Distances:
+        """How far a painted picture is from each painting, and from its photo's content."""
+        seen = self._look(pixels)
         ours = {name: gram(features)[0] for name, features in seen.items()}
         styles = {name: style_distance(ours, wanted) for name, wanted in paintings.items()}
-        content = float((seen[CONTENT_LAYER] - source).square().sum() / source.square().sum())
-        return styles, content
+        return Distances(styles, float((seen[CONTENT_LAYER] - content).square().sum() / content.square().sum()))
 
     @torch.no_grad()
     def _look(self, pixels: Pixels) -> Features:
@@ -69,7 +82,7 @@ def colour_transfer(photo: Pixels, painting: Pixels) -> Pixels:
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """Root mean square change between neighbouring frames after motion is taken out, and sharpness (0..255)."""
+    """Root mean square change between neighbouring frames after motion is taken out; root mean square slope."""
 
     flicker: float
     sharpness: float
@@ -80,15 +93,15 @@ class Clip:
 
     def __init__(self, frames: Sequence[Pixels]) -> None:
         self.frames = list(frames)
-        greys = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in self.frames]
-        self._steps = [_flow(before, after) for before, after in zip(greys, greys[1:], strict=False)]
+        greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in self.frames]
+        self._steps = [_flow(before, after) for before, after in itertools.pairwise(greys)]
 
     def steadiness(self, paint: Paint) -> Steadiness:
         """Paint every frame on its own and compare each with its predecessor, carried along by the source's flow."""
         painted = [paint(frame) for frame in self.frames]
         errors = []
-        for (places, seen), before, after in zip(self._steps, painted, painted[1:], strict=False):
-            carried = cv2.remap(before, places, None, cv2.INTER_LINEAR)
+        for (places, seen), (before, after) in zip(self._steps, itertools.pairwise(painted), strict=True):
+            carried = _carry(before, places)
             difference = (after.astype(np.float32) - carried.astype(np.float32))[seen]
             errors.append(float(np.square(difference).mean()))
         sharpness = float(np.mean([_sharpness(picture) for picture in painted]))
@@ -98,18 +111,25 @@ class Clip:
 def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Where each pixel of `after` was in `before`, and which of them were visible there."""
     finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    empty = np.empty((*after.shape, 2), np.float32)
-    back, forth = finder.calc(after, before, empty.copy()), finder.calc(before, after, empty.copy())
+    # The flow handed in is where the search starts: zeros, or what lies in memory leads it out of the picture.
+    still = np.zeros((*after.shape, 2), np.float32)
+    back, forth = finder.calc(after, before, still.copy()), finder.calc(before, after, still.copy())
     rows, columns = np.indices(after.shape, dtype=np.float32)
     places = np.stack([columns, rows], -1) + back
-    returned = back + cv2.remap(forth, places, None, cv2.INTER_LINEAR)
+    returned = back + _carry(forth, places)
     inside = (places >= 0).all(-1) & (places[..., 0] < after.shape[1] - 1) & (places[..., 1] < after.shape[0] - 1)
     return places, (np.square(returned).sum(-1) < _ROUND_TRIP_PX**2) & inside
 
 
+def _carry(picture: NDArray[Any], places: NDArray[np.float32]) -> NDArray[Any]:
+    return cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
+
+
 def _sharpness(pixels: Pixels) -> float:
     grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    return float(np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)).mean())
+    # Squared, since the plain sum of a slope is the height of the edge, however soft the edge is.
+    slopes = cv2.Sobel(grey, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(grey, cv2.CV_32F, 0, 1) ** 2
+    return float(np.sqrt(slopes.mean()))
 
 
 def milliseconds(paint: Paint, frame: Pixels, *, repeats: int) -> float:

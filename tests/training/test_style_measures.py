@@ -1,0 +1,52 @@
+"""The measures of the style benchmark say what they claim, on pictures whose answer is known."""
+
+import numpy as np
+import pytest
+
+from benchmarks.style_measures import Clip, Pixels, colour_transfer, milliseconds
+
+
+def _moving(count: int = 5) -> list[Pixels]:
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 256, (20, 26, 3)).astype(np.float32)
+    scene = np.kron(coarse, np.ones((12, 12, 1), np.float32)).astype(np.uint8)
+    return [scene[:192, 3 * step : 3 * step + 256].copy() for step in range(count)]
+
+
+def test_a_painter_that_follows_the_motion_does_not_flicker() -> None:
+    found = Clip(_moving()).steadiness(lambda frame: np.asarray(255 - frame, np.uint8))
+    assert found.flicker == pytest.approx(Clip(_moving()).steadiness(lambda frame: frame).flicker, abs=1.0)
+
+
+def test_a_painter_that_changes_brightness_every_frame_flickers_by_that_much() -> None:
+    still = [_moving(1)[0] // 2 + 40] * 5
+    turn = iter(range(5))
+    found = Clip(still).steadiness(lambda frame: np.asarray(frame + (10 if next(turn) % 2 else 0), np.uint8))
+    assert found.flicker == pytest.approx(10.0, abs=0.2)
+
+
+def test_blur_is_not_sharp() -> None:
+    import cv2
+
+    clip = Clip(_moving(2))
+    blurred = clip.steadiness(lambda frame: np.asarray(cv2.GaussianBlur(frame, (15, 15), 0), np.uint8))
+    assert blurred.sharpness < clip.steadiness(lambda frame: frame).sharpness / 1.5
+
+
+def test_colour_transfer_takes_mean_and_deviation() -> None:
+    rng = np.random.default_rng(2)
+    photo = rng.integers(90, 160, (64, 64, 3), dtype=np.uint8)
+    painting = rng.integers(40, 110, (64, 64, 3), dtype=np.uint8)
+    assert colour_transfer(photo, painting).mean() == pytest.approx(painting.mean(), abs=3.0)
+
+
+def test_time_is_the_median_of_the_repeats() -> None:
+    frame = np.zeros((16, 16, 3), np.uint8)
+    calls: list[int] = []
+
+    def paint(pixels: Pixels) -> Pixels:
+        calls.append(1)
+        return pixels
+
+    assert milliseconds(paint, frame, repeats=5) < 1.0
+    assert len(calls) == 8
