@@ -92,7 +92,7 @@ class _ToAac:
         self._target.time_base = self._tick = Fraction(1, rate)
         self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
         self._fifo = AudioFifo()
-        self._next: int | None = None
+        self._at: int | None = None  # time of the first sample in the queue
         _describe(source, self._target)
 
     def convert(self, packet: "Packet[Stream]", shift_s: Fraction) -> "Iterator[Packet[Stream]]":
@@ -110,20 +110,22 @@ class _ToAac:
         return [*self._encode(partial=True), *self._target.encode(None)]
 
     def _take(self, frame: AudioFrame) -> "Iterator[Packet[Stream]]":
-        """Queue samples; after a gap, or where clocks drifted apart, counting starts anew at the frame's own time."""
-        at = frame.pts if frame.pts is not None and self._next is None else self._next
-        if frame.pts is not None and at is not None and abs(frame.pts - at) * self._tick > _DRIFT_S:
+        """Queue samples; after a gap counting starts anew at the frame's own time."""
+        pts, expected = frame.pts, (self._at or 0) + self._fifo.samples
+        gap = pts is not None and (self._at is None or (pts - expected) * self._tick > _DRIFT_S)
+        if gap:
             yield from self._encode(partial=True)
-            self._fifo, at = AudioFifo(), max(frame.pts, at)
-        at = at or 0
-        frame.pts, frame.time_base = at, self._tick
-        self._next = at + frame.samples
+            self._at = pts
+        # The queue counts from 0 and refuses any other time; ours is put on when samples leave it.
+        frame.pts = None
         self._fifo.write(frame)
         yield from self._encode(partial=False)
 
     def _encode(self, *, partial: bool) -> "Iterator[Packet[Stream]]":
         size = self._target.codec_context.frame_size or 1024
         while self._fifo.samples and (frame := self._fifo.read(size, partial=partial)) is not None:
+            frame.pts, frame.time_base = self._at or 0, self._tick
+            self._at = frame.pts + frame.samples
             yield from self._target.encode(frame)
 
 

@@ -1,6 +1,7 @@
 """A video source gives each frame once, upright, with its own time and colours, and says where a file broke."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +187,7 @@ def test_a_stream_without_timestamps_counts_by_its_rate(tmp_path: Path) -> None:
     source = VideoSource(raw)
     times = [frame.pts * source.info.time_base for frame in source.frames()]
     assert len(times) == 12
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
 
 
 def _faststart(path: Path) -> Path:
