@@ -1,0 +1,88 @@
+"""One page's camera: the session its pictures go to, and the streams that belong to no other page.
+
+Invariant: what `set` took (a place, streams, threads of the session) `close` gives back, whatever happened between.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+
+from pipeline.errors import UsageError, WireError
+from pipeline.frame import Look
+from viewer.intake import Session
+from viewer.web.desk import Desk, Guest
+from viewer.web.messages import CameraPicture
+from viewer.web.stats import Arrivals
+
+# A page whose camera is silent this long has paused it, and says so itself.
+_SILENT_S = 1.0
+
+
+class Camera:
+    """The camera of `page`; runs on the event loop, with the session's slow calls in threads."""
+
+    def __init__(self, desk: Desk, page: Guest) -> None:
+        self._desk, self._page = desk, page
+        self._session: Session | None = None
+        self._arrivals = Arrivals()
+        self._offered_s = float("-inf")
+        #: Style → stream.
+        self.streams: Mapping[str, str] = {}
+
+    async def set(self, styles: Sequence[str], look: Look) -> None:
+        """Open the session, or change it from the next picture on. Raises `UsageError` when all places are taken."""
+        if not styles:
+            raise UsageError("the camera needs a style")
+        if self._session is None:
+            self._session = await self._open(styles, look)
+        else:
+            await asyncio.to_thread(self._session.choose, styles, look)
+        self._own(dict(self._session.streams))
+
+    async def close(self) -> None:
+        """Give everything back; idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._desk.sessions -= 1
+            self._own({})
+            # Shielded: a page that ends while the server does still frees its stream.
+            await asyncio.shield(asyncio.to_thread(session.close))
+
+    def offer(self, picture: CameraPicture) -> None:
+        """Take a picture. Raises `WireError`."""
+        if self._session is None:
+            raise WireError("a picture came before the camera message")
+        self._session.offer(picture.jpeg, picture.captured_ms)
+        self._offered_s = time.monotonic()
+        self._arrivals.note(picture.captured_ms, self._offered_s)
+
+    def owns(self, stream: str) -> bool:
+        """Whether `stream` is this camera's."""
+        return self._desk.owners.get(stream) is self._page
+
+    def is_silent(self, stream: str, now_s: float) -> bool:
+        """Whether `stream` is this camera's and gets no pictures from it."""
+        return self.owns(stream) and now_s - self._offered_s > _SILENT_S
+
+    def arrived_s(self, stream: str, captured_ms: int) -> float | None:
+        """Return when the picture of that time came, None where it is not this camera's or forgotten."""
+        return self._arrivals.of(captured_ms) if self.owns(stream) else None
+
+    async def _open(self, styles: Sequence[str], look: Look) -> Session:
+        desk = self._desk
+        if desk.sessions >= desk.parts.limits.sessions:
+            raise UsageError(f"all {desk.parts.limits.sessions} camera places are taken; try again later")
+        desk.sessions += 1
+        try:
+            return await asyncio.to_thread(desk.parts.intake.open, f"cam-{secrets.token_hex(4)}", styles, look)
+        except BaseException:
+            desk.sessions -= 1
+            raise
+
+    def _own(self, streams: Mapping[str, str]) -> None:
+        owners = self._desk.owners
+        for stream in set(self.streams.values()) - set(streams.values()):
+            del owners[stream]
+        owners.update(dict.fromkeys(streams.values(), self._page))
+        self.streams = streams

@@ -1,0 +1,101 @@
+"""Batch from the page: a file in, its progress, the painted file out."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from aiohttp import web
+from aiohttp.helpers import content_disposition_header
+
+from pipeline.errors import UsageError
+from pipeline.frame import Look
+from viewer.intake import JobCard, JobState
+from viewer.web import uploads
+from viewer.web.desk import DESK, Desk
+from viewer.web.guard import refuse
+
+#: Percent-encoded, as a header holds no other letters.
+NAME_HEADER = "X-File-Name"
+_CHUNK_BYTES = 1 << 18
+_OPEN = (JobState.WAITING, JobState.PAINTING)
+
+
+def add_routes(app: web.Application) -> None:
+    """Add the job routes."""
+    app.router.add_post("/api/jobs", _submit)
+    app.router.add_get("/api/jobs", _list)
+    app.router.add_get("/api/jobs/{job}/output", _output)
+    app.router.add_delete("/api/jobs/{job}", _cancel)
+
+
+async def _submit(request: web.Request) -> web.StreamResponse:
+    desk = request.app[DESK]
+    limits = desk.parts.limits
+    style, look = _style(request, desk), _look(request)
+    if desk.uploads >= limits.uploads or sum(card.state in _OPEN for card in desk.parts.atelier.jobs()) >= limits.jobs:
+        return refuse(429, "the painter has enough to do; try again when a job is done")
+    uploads.make_room(desk.parts.uploads, request.content_length or 0, limits.upload_bytes)
+    name = uploads.display_name(unquote(request.headers.get(NAME_HEADER, "")))
+    desk.uploads += 1
+    try:
+        chunks = request.content.iter_chunked(_CHUNK_BYTES)
+        source = await uploads.save(aiter(chunks), desk.parts.uploads, limits.upload_bytes)
+    finally:
+        desk.uploads -= 1
+    try:
+        job = desk.parts.atelier.submit(source, name, style, look)
+    except BaseException:
+        source.unlink(missing_ok=True)
+        source.parent.rmdir()
+        raise
+    return web.json_response({"id": job}, status=201, headers={"Location": f"/api/jobs/{job}"})
+
+
+async def _list(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"jobs": [_card(card) for card in request.app[DESK].parts.atelier.jobs()]})
+
+
+async def _output(request: web.Request) -> web.StreamResponse:
+    card = _find(request)
+    if card is None or card.output is None or not card.output.is_file():
+        return refuse(404, "no such output; it may not be finished yet")
+    name = f"{Path(card.name).stem}.{card.style}{card.output.suffix}"
+    return web.FileResponse(
+        card.output, headers={"Content-Disposition": content_disposition_header("attachment", filename=name)}
+    )
+
+
+async def _cancel(request: web.Request) -> web.StreamResponse:
+    if not request.app[DESK].parts.atelier.cancel(request.match_info["job"]):
+        return refuse(404, "no such job")
+    return web.Response(status=204)
+
+
+def _find(request: web.Request) -> JobCard | None:
+    jobs = request.app[DESK].parts.atelier.jobs()
+    return next((card for card in jobs if card.job == request.match_info["job"]), None)
+
+
+def _card(card: JobCard) -> dict[str, object]:
+    return {
+        "id": card.job, "name": card.name, "style": card.style, "state": card.state, "done": card.done,
+        "total": card.total, "fps": round(card.fps, 1), "message": card.message,
+        "output": f"/api/jobs/{card.job}/output" if card.output else None,
+    }  # fmt: skip
+
+
+def _style(request: web.Request, desk: Desk) -> str:
+    style = request.query.get("style", "")
+    if style not in desk.parts.styles:
+        raise UsageError(f"no style {style!r}; there are {', '.join(desk.parts.styles)}")
+    return style
+
+
+def _look(request: web.Request) -> Look:
+    try:
+        strength = float(request.query.get("strength", "1"))
+    except ValueError:
+        strength = -1.0
+    keep = request.query.get("keep_colours", "false").lower()
+    if not 0.0 <= strength <= 1.0 or keep not in ("true", "false", "1", "0"):
+        raise UsageError("strength is a number from 0 to 1, keep_colours true or false")
+    return Look(strength, keep in ("true", "1"))

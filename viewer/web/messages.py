@@ -1,0 +1,183 @@
+"""What a page says over its socket, read and checked; docs/protocol.md is the document. Pure.
+
+Whatever does not fit is refused with `WireError`, whose text goes back to the page.
+"""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import WireError
+from pipeline.frame import Look
+from pipeline.wire import MAX_NAME
+from viewer.broadcast import Shot
+from viewer.web.stats import work_ms
+
+PROTOCOL_VERSION = 1
+CAMERA_PICTURE, PAINTED_PICTURE = 1, 2
+# Kind, then the page's own clock in ms as float64.
+_CAMERA_HEAD = struct.Struct("<Bd")
+_PAINTED_HEAD = struct.Struct("<BH")
+_MAX_CLOCK_MS = 1e15
+_MAX_LIST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStreams:
+    """Watch these streams and no other."""
+
+    streams: tuple[str, ...]
+    compare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOn:
+    """Open this page's camera, or paint it otherwise from the next picture on."""
+
+    styles: tuple[str, ...]
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOff:
+    """Close this page's camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Change a stream produced elsewhere."""
+
+    stream: str
+    style: str
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture is on the screen. `delay_ms`: capture to drawn on the page's clock, None for a foreign stream."""
+
+    stream: str
+    seq: int
+    delay_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPicture:
+    """A picture of the page's camera, taken at `captured_ms` of the page's clock."""
+
+    captured_ms: int
+    jpeg: bytes
+
+
+Said = WatchStreams | CameraOn | CameraOff | Wish | Drawn
+
+
+def read_text(text: str) -> Said:
+    """Read a text frame. Raises `WireError`."""
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WireError("message is not JSON") from error
+    if not isinstance(fields, dict):
+        raise WireError("message is not an object")
+    match fields.get("type"):
+        case "watch":
+            return WatchStreams(_names(fields, "streams"), _flag(fields, "compare"))
+        case "camera":
+            return CameraOn(_names(fields, "styles"), _look(fields))
+        case "camera_off":
+            return CameraOff()
+        case "wish":
+            return Wish(_name(fields.get("stream"), "stream"), _name(fields.get("style"), "style"), _look(fields))
+        case "drawn":
+            return Drawn(_name(fields.get("stream"), "stream"), _seq(fields), _delay(fields))
+        case _:
+            raise WireError("message type is not one of watch, camera, camera_off, wish, drawn")
+
+
+def read_picture(data: bytes) -> CameraPicture:
+    """Read a binary frame. Raises `WireError`; the JPEG itself is judged by who takes it."""
+    if len(data) <= _CAMERA_HEAD.size or data[0] != CAMERA_PICTURE:
+        raise WireError("binary message is not a camera picture")
+    captured_ms = _CAMERA_HEAD.unpack_from(data)[1]
+    if not 0 <= captured_ms < _MAX_CLOCK_MS:  # refuses NaN too
+        raise WireError("capture time is out of range")
+    return CameraPicture(round(captured_ms), data[_CAMERA_HEAD.size :])
+
+
+def pack_shot(shot: Shot) -> bytes:
+    """Return a painted picture as the page gets it."""
+    stages = shot.stages
+    header = json.dumps(
+        {
+            "stream": shot.stream, "seq": shot.seq, "pts": shot.pts, "w": shot.width, "h": shot.height,
+            "size": len(shot.data), "source_size": len(shot.source), "queue_ms": queue_ms(shot),
+            "decode_ms": stages.decode_ms, "paint_ms": stages.paint_ms, "encode_ms": stages.encode_ms,
+            "style": stages.style, "worker": stages.worker,
+        },
+        separators=(",", ":"),
+    ).encode()  # fmt: skip
+    return b"".join((_PAINTED_HEAD.pack(PAINTED_PICTURE, len(header)), header, shot.data, shot.source))
+
+
+def queue_ms(shot: Shot) -> int:
+    """Return how long a picture waited in its style's queue."""
+    return max(0, shot.stages.claimed_ms - shot.stages.sent_ms)
+
+
+def inside_ms(shot: Shot) -> float:
+    """Return how long a picture was with queue and worker."""
+    return queue_ms(shot) + work_ms(shot.stages)
+
+
+def _names(fields: dict[str, Any], key: str) -> tuple[str, ...]:
+    found = fields.get(key)
+    if not isinstance(found, list) or len(found) > _MAX_LIST:
+        raise WireError(f"{key} is not a list of at most {_MAX_LIST} names")
+    return tuple(dict.fromkeys(_name(name, key) for name in found))
+
+
+def _name(value: object, key: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable() or ":" in value:
+        raise WireError(f"{key} is not a name")
+    return value
+
+
+def _flag(fields: dict[str, Any], key: str) -> bool:
+    value = fields.get(key, False)
+    if not isinstance(value, bool):
+        raise WireError(f"{key} is not true or false")
+    return value
+
+
+def _look(fields: dict[str, Any]) -> Look:
+    strength = _number(fields.get("strength", 1.0))
+    if strength is None or not 0.0 <= strength <= 1.0:
+        raise WireError("strength is not a number from 0 to 1")
+    return Look(strength, _flag(fields, "keep_colours"))
+
+
+def _seq(fields: dict[str, Any]) -> int:
+    seq = fields.get("seq")
+    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
+        raise WireError("seq is not a number from 0 on")
+    return seq
+
+
+def _delay(fields: dict[str, Any]) -> float | None:
+    delay = fields.get("delay_ms")
+    if delay is None:
+        return None
+    number = _number(delay)
+    if number is None or number < 0:
+        raise WireError("delay_ms is not a time")
+    return number
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    # A JSON integer may be too long for a float.
+    return float(value) if abs(value) < _MAX_CLOCK_MS and math.isfinite(value) else None

@@ -1,0 +1,175 @@
+"""How fast and how late: rates and delays of each stream, by stage, and who paints. Pure: the caller passes the time.
+
+A picture's delay, glass to glass, is measured on the page's clock, its inside on ours; clocks are never compared:
+
+    capture   camera → page server    delay − (drawn − arrived)
+    wait      for a place             what the others leave of (sent to the page − arrived)
+    queue     sent → claimed          the server's clock
+    decode, paint, encode             the worker's clock
+    return    page server → drawn     drawn − sent to the page
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TypedDict
+
+from pipeline.metrics import Percentiles
+from pipeline.records import StreamCard, WorkerBeat
+from pipeline.wire import Stages
+
+# Ten seconds at 24 FPS: the numbers follow what happens now.
+_KEPT = 240
+# Painted FPS over this time, from the stream's counter looked at once a second.
+_FPS_SPAN_S = 5.0
+_MEASURED = ("delay", "capture", "wait", "queue", "decode", "paint", "encode", "return")
+
+
+class Spread(TypedDict):
+    """What is told of a duration, ms."""
+
+    p50: float
+    p95: float
+
+
+class Times:
+    """The durations of one stream's latest pictures."""
+
+    def __init__(self) -> None:
+        self._kept = {name: Percentiles(_KEPT) for name in _MEASURED}
+
+    def note(self, name: str, duration_ms: float) -> None:
+        """Note one duration; a negative one is a clock's rounding."""
+        self._kept[name].add(max(0.0, duration_ms))
+
+    def report(self) -> dict[str, Spread]:
+        """Return p50 and p95 of what was measured."""
+        return {
+            name: {"p50": round(p50, 1), "p95": round(p95, 1)}
+            for name, kept in self._kept.items()
+            if (p50 := kept.at(50)) is not None and (p95 := kept.at(95)) is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The server as last seen. `at_s` monotonic; `is_connected`: whether it answered."""
+
+    at_s: float = 0.0
+    is_connected: bool = True
+    streams: Sequence[StreamCard] = ()
+    workers: Sequence[WorkerBeat] = ()
+
+
+@dataclass(slots=True)
+class _Stream:
+    times: Times = field(default_factory=Times)
+    painted: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16))
+    # Pages' own late pictures: sent too slowly for newer ones to wait.
+    late: int = 0
+
+
+class Book:
+    """All that is known of streams and workers; what is gone from the server is forgotten here."""
+
+    def __init__(self) -> None:
+        self.now = Snapshot()
+        self._streams: dict[str, _Stream] = {}
+        # Painting time of each worker's latest pictures, for its busy share.
+        self._work: dict[str, Percentiles] = {}
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Take in what the server says now."""
+        self.now = snapshot
+        if not snapshot.is_connected:
+            return
+        names = {card.name for card in snapshot.streams}
+        for gone in self._streams.keys() - names:
+            del self._streams[gone]
+        for gone in self._work.keys() - {beat.name for beat in snapshot.workers}:
+            del self._work[gone]
+        for card in snapshot.streams:
+            self._stream(card.name).painted.append((snapshot.at_s, card.painted))
+
+    def note_shown(self, stream: str, stages: Stages) -> None:
+        """Note a picture on its way to a page."""
+        times = self._stream(stream).times
+        if stages.sent_ms and stages.claimed_ms:
+            times.note("queue", stages.claimed_ms - stages.sent_ms)
+        times.note("decode", stages.decode_ms)
+        times.note("paint", stages.paint_ms)
+        times.note("encode", stages.encode_ms)
+        self._work.setdefault(stages.worker, Percentiles(_KEPT)).add(work_ms(stages))
+
+    def note_drawn(self, stream: str, durations_ms: Mapping[str, float]) -> None:
+        """Note what only a drawn picture tells: delay, capture, wait, return."""
+        times = self._stream(stream).times
+        for name, duration_ms in durations_ms.items():
+            times.note(name, duration_ms)
+
+    def note_late(self, stream: str, count: int) -> None:
+        """Count pictures that were replaced by newer ones before a page could take them."""
+        self._stream(stream).late += count
+
+    def fps_of(self, stream: str) -> float:
+        """Return painted frames a second: n − 1 looks' difference over their time."""
+        looks = [look for look in self._stream(stream).painted if self.now.at_s - look[0] <= _FPS_SPAN_S]
+        if len(looks) < 2:
+            return 0.0
+        (since_s, before), (until_s, after) = looks[0], looks[-1]
+        # A stream that was opened anew counts from 0.
+        return round(max(0, after - before) / (until_s - since_s), 1) if until_s > since_s else 0.0
+
+    def late_of(self, stream: str) -> int:
+        """Return the pages' late pictures of a stream."""
+        return self._stream(stream).late
+
+    def times_of(self, stream: str) -> dict[str, Spread]:
+        """Return the stream's durations."""
+        return self._stream(stream).times.report()
+
+    def busy_of(self, beat: WorkerBeat) -> float | None:
+        """Return the share of its time a worker paints, None before one of its pictures was shown."""
+        work = self._work.get(beat.name)
+        typical_ms = work.at(50) if work else None
+        return None if typical_ms is None else round(min(1.0, beat.fps * typical_ms / 1000), 2)
+
+    def report(self) -> dict[str, object]:
+        """Return everything as `/api/stats` and the page show it."""
+        return {
+            "connected": self.now.is_connected,
+            "streams": [self._stream_report(card) for card in self.now.streams],
+            "workers": [{**asdict(beat), "busy": self.busy_of(beat)} for beat in self.now.workers],
+        }
+
+    def _stream_report(self, card: StreamCard) -> dict[str, object]:
+        return {
+            "stream": card.name, "style": card.style, "fps": self.fps_of(card.name),
+            "captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed,
+            "in_flight": card.in_flight, "late": self.late_of(card.name), "ms": self.times_of(card.name),
+        }  # fmt: skip
+
+    def _stream(self, name: str) -> _Stream:
+        return self._streams.setdefault(name, _Stream())
+
+
+def work_ms(stages: Stages) -> float:
+    """Return how long a picture kept its worker."""
+    return stages.decode_ms + stages.paint_ms + stages.encode_ms
+
+
+class Arrivals:
+    """When a page's latest camera pictures came, by their capture time; the oldest are forgotten."""
+
+    def __init__(self, kept: int = 256) -> None:
+        self._kept, self._at_s = kept, OrderedDict[int, float]()
+
+    def note(self, captured_ms: int, now_s: float) -> None:
+        """Note that a picture came."""
+        self._at_s[captured_ms] = now_s
+        if len(self._at_s) > self._kept:
+            self._at_s.popitem(last=False)
+
+    def of(self, captured_ms: int) -> float | None:
+        """Return when a picture came, None for one forgotten."""
+        return self._at_s.get(captured_ms)

@@ -1,0 +1,100 @@
+"""Files handed in over HTTP: judged by their first bytes, kept under names of our own in a folder of our own.
+
+FFmpeg opens playlists by their content and reads what they name, so only containers that hold their own pictures pass.
+"""
+
+import asyncio
+import re
+import secrets
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from pipeline.errors import SinkError, UsageError
+
+# The longest head below: two MPEG-TS packets.
+HEAD_BYTES = 189
+# Left free on the disk for everybody else.
+_SPARE_BYTES = 1 << 30
+_CHUNK_S = 30.0
+_MAGIC = (
+    (re.compile(rb"\xff\xd8\xff"), ".jpg"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), ".webp"),
+    (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
+    (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), ".bmp"),
+    (re.compile(rb"GIF8[79]a"), ".gif"),
+    (re.compile(rb"....ftyp(?!avif|avis|heic|heix|mif1|msf1)", re.DOTALL), ".mp4"),
+    (re.compile(rb"....(?:moov|mdat|wide|free)", re.DOTALL), ".mov"),
+    (re.compile(rb"\x1aE\xdf\xa3"), ".mkv"),
+    (re.compile(rb"RIFF....AVI ", re.DOTALL), ".avi"),
+    (re.compile(rb"G.{187}G", re.DOTALL), ".ts"),
+    (re.compile(rb"\0\0\x01\xba"), ".mpg"),
+    (re.compile(rb"FLV\x01"), ".flv"),
+    (re.compile(rb"OggS\0"), ".ogv"),
+)
+
+
+def suffix_of(head: bytes) -> str:
+    """Return the suffix for a file that begins so. Raises `UsageError` for what is neither video nor photo."""
+    for magic, suffix in _MAGIC:
+        if magic.match(head):
+            return suffix
+    raise UsageError("this is no video or photo that can be painted; MP4, MKV, WebM, MOV, JPEG, PNG and WebP can")
+
+
+def display_name(given: str) -> str:
+    """Return what a user called a file, fit to be shown and offered as a download's name; never a path."""
+    last = re.split(r"[/\\]", given)[-1]
+    return "".join(c for c in last if c.isprintable())[:100].strip(". ") or "upload"
+
+
+def make_room(folder: Path, length: int, limit: int) -> None:
+    """Refuse a file before it comes. Raises `UsageError` above `limit` bytes, `SinkError` on a full disk."""
+    if length > limit:
+        raise UsageError(f"{length / 1e9:.1f} GB are too much; at most {limit / 1e9:.1f} GB are taken")
+    if shutil.disk_usage(folder).free - length < _SPARE_BYTES:
+        raise SinkError("the disk of this server is full")
+
+
+async def save(chunks: AsyncIterator[bytes], folder: Path, limit: int) -> Path:
+    """Write an upload into a new folder below `folder`; return the file. On failure nothing is left.
+
+    Raises `UsageError` for a wrong or too large file, `SinkError` when it cannot be written.
+    """
+    home = folder / secrets.token_hex(16)
+    home.mkdir(mode=0o700)
+    try:
+        return await _write(chunks, home, limit)
+    except OSError as error:
+        raise SinkError(f"the upload cannot be kept: {error.strerror or error}") from error
+    finally:
+        if not any(home.iterdir()):
+            home.rmdir()
+
+
+async def _write(chunks: AsyncIterator[bytes], home: Path, limit: int) -> Path:
+    head = b""
+    while len(head) < HEAD_BYTES and (chunk := await _next(chunks)):
+        head += chunk
+    path = home / f"source{suffix_of(head)}"
+    try:
+        with path.open("xb") as file:
+            written, chunk = 0, head
+            while chunk:
+                written += len(chunk)
+                if written > limit:
+                    raise UsageError(f"the file is larger than {limit / 1e9:.1f} GB")
+                await asyncio.to_thread(file.write, chunk)
+                chunk = await _next(chunks)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await asyncio.wait_for(anext(chunks, b""), _CHUNK_S)
+    except TimeoutError as error:
+        raise UsageError(f"nothing came for {_CHUNK_S:.0f} s") from error
