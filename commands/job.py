@@ -15,7 +15,7 @@ from uuid import uuid4
 from commands.broker import Broker
 from pipeline.codec import encode
 from pipeline.config import Settings
-from pipeline.errors import PipelineError, ServerGone, SourceError
+from pipeline.errors import PipelineError, ServerGone, SourceError, Stopped
 from pipeline.frame import Look, StreamInfo
 from pipeline.metrics import Percentiles, Rate
 from pipeline.window import Window, window_size
@@ -108,7 +108,7 @@ class PaintJob:
         self._ended = threading.Event()
 
     def run(self, on_progress: Callable[[Progress], None]) -> tuple[int, float]:
-        """Paint everything; return frames painted and seconds taken. Raises what broke first."""
+        """Paint everything; return frames painted and seconds taken. Raises what broke first, or `Stopped`."""
         began_s = time.monotonic()
         self._submission.watch()
         threads = [threading.Thread(target=part, name=part.__name__) for part in (self._feed, self._watch)]
@@ -126,6 +126,8 @@ class PaintJob:
             self._submission.close()
         if self._error is not None:
             raise self._error
+        if not self._collector.is_complete:
+            raise Stopped("stopped before its end")
         return self._done, time.monotonic() - began_s
 
     def stop(self) -> None:

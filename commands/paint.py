@@ -61,7 +61,13 @@ def paint(
     broker: BrokerUrl = "",
 ) -> None:
     """Paint files in one or several styles. An interrupted job goes on where it stopped."""
-    sink = SinkOptions(crf=crf, preset=preset, start_s=_seconds("--from", start), end_s=_seconds("--to", end))
+    sink = SinkOptions(
+        crf=crf,
+        preset=preset,
+        segment_frames=settings().segment_frames,
+        start_s=_seconds("--from", start),
+        end_s=_seconds("--to", end),
+    )
     options = Options(Look(strength, keep_colours), sink, fresh)
     tasks = plan_tasks(expand(sources), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):

@@ -52,5 +52,9 @@ class ServerFull(PipelineError, MemoryError):
     """The server is at its `maxmemory` and refused a write; wait and try again."""
 
 
+class Stopped(PipelineError, InterruptedError):
+    """Somebody stopped the job before its end; it can go on later."""
+
+
 class WorkerLost(PipelineError, ChildProcessError):
     """Workers keep dying or cannot start; nobody is left to paint."""

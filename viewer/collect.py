@@ -67,6 +67,11 @@ class Collector:
         """The id of the last entry read."""
         return self._cursor
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every frame has been handed out."""
+        return self._total == self._reorder.next_seq
+
     def finish_at(self, total: int) -> None:
         """Say how many frames the stream has, once its source has ended."""
         self._total = total
@@ -81,7 +86,7 @@ class Collector:
 
     def frames(self) -> Iterator[PaintedFrame]:
         """Yield paintings in order until all are here. Raises `FrameFailed` at a tombstone, `ServerGone` for good."""
-        while not self._stopped.is_set() and self._total != self._reorder.next_seq:
+        while not (self._stopped.is_set() or self.is_complete):
             for entry in self._read():
                 for ready in self._take(entry):
                     yield self._unpack(ready)
