@@ -160,7 +160,7 @@ def upright(pixels: NDArray[np.uint8], matrix: DisplayMatrix | None) -> NDArray[
 
 def _ends_early(container: InputContainer, stream: VideoStream, last_stamp: int | None, end_s: Fraction) -> bool:
     """Say whether the index or the header promises more than was there."""
-    stamps = [entry.timestamp for entry in stream.index_entries[-_MAX_REORDER:] if not entry.is_discard]
+    stamps = [entry.timestamp for entry in stream.index_entries[-_MAX_REORDER:] if entry.size]
     if stamps and (last_stamp is None or max(stamps) > last_stamp):
         return True
     stated = container.duration if container.format.name in _STATES_LENGTH else None

@@ -5,7 +5,6 @@ it tells a picture's size before it decodes a pixel. Invariant: no picture above
 """
 
 import io
-import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,8 @@ from PIL import Image, ImageCms, ImageOps
 from pipeline.errors import SourceError, UsageError
 from pipeline.frame import Codec, Frame, StreamInfo
 
+# Above every limit that can be set here.
+_BACKSTOP_PIXELS = 1 << 28
 # One tick a photo: order is all the time there is.
 _TIME_BASE = Fraction(1)
 _HIGH_DEPTH = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
@@ -32,6 +33,8 @@ class PhotoSource:
             raise UsageError(f"{folder}: no photos in this folder")
         self._folder, self._names, self._max_pixels = folder, list(names), max_pixels
         self._closed = False
+        # Pillow refuses at twice its own limit and below that warns of what we refuse anyway, right after the header.
+        Image.MAX_IMAGE_PIXELS = _BACKSTOP_PIXELS
         if len(self._names) == 1:
             try:
                 self._open(self._names[0]).close()
@@ -68,10 +71,7 @@ class PhotoSource:
         self._closed = True
 
     def _open(self, name: str) -> Image.Image:
-        with warnings.catch_warnings():
-            # Pillow only warns of a size between once and twice its own limit; ours refuses below that already.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(self._folder / name)
+        image = Image.open(self._folder / name)
         if image.width * image.height > self._max_pixels:
             image.close()
             raise ValueError(f"{image.width}×{image.height} is more than the {self._max_pixels} pixels allowed")

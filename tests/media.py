@@ -41,6 +41,7 @@ class Clip:
     audio_start_s: float = 0.0
     subtitles: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    chapters: Sequence[str] = ()
 
 
 def picture(number: int, width: int = 128, height: int = 96) -> NDArray[np.uint8]:
@@ -57,6 +58,8 @@ def make_clip(path: Path, clip: Clip | None = None) -> Path:
     clip = clip or Clip()
     with av.open(str(path), "w") as out:
         out.metadata.update(clip.metadata)
+        if clip.chapters:
+            out.set_chapters([_chapter(number, title) for number, title in enumerate(clip.chapters)])
         video = out.add_stream(clip.codec, rate=25, options=dict(clip.options))
         video.width, video.height, video.pix_fmt = clip.width, clip.height, clip.pix_fmt
         video.codec_context.time_base = video.time_base = clip.time_base
@@ -95,6 +98,12 @@ def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Return how alike two pictures are, in dB."""
     error = float(np.mean((one.astype(np.float64) - other) ** 2))
     return 99.0 if error == 0 else 10 * float(np.log10(255**2 / error))
+
+
+def _chapter(number: int, title: str) -> dict[str, object]:
+    """Return one fifth of a second as a chapter."""
+    span = {"start": number * 200, "end": number * 200 + 200, "time_base": Fraction(1, 1000)}
+    return {"id": number, **span, "metadata": {"title": title}}
 
 
 def _frame(clip: Clip, number: int) -> av.VideoFrame:

@@ -20,7 +20,7 @@ from pipeline import colour
 from pipeline.frame import StreamInfo
 from viewer.segments import SinkOptions
 
-# The source side's flags (see producer): rounding costs 34 dB otherwise.
+# The source side's flags: with plain bilinear, rounding alone costs 34 dB of luma on the way there and back.
 _FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 # Fixed, since x264's output depends on it: a resumed job may run on another machine.
 _ENCODER_THREADS = 2

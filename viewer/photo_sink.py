@@ -7,6 +7,7 @@ collect in a working folder beside it, and the next run goes on after the last o
 import logging
 import os
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ _SAVE: dict[str, dict[str, Any]] = {
     "BMP": {},
 }
 _ORIENTATION = 0x0112
+# A JPEG segment holds 65,533 bytes; more is some maker's own pictures.
+_MAX_EXIF_BYTES = 65_000
 
 
 class PhotoSink:
@@ -123,11 +126,10 @@ def _kept(origin: Path) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     try:
         with Image.open(origin) as image:
-            exif, profile, dpi = image.getexif(), image.info.get("icc_profile"), image.info.get("dpi")
-            if exif:
-                exif[_ORIENTATION] = 1
-                kept["exif"] = exif.tobytes()
-    except (OSError, ValueError, SyntaxError):
+            profile, dpi = image.info.get("icc_profile"), image.info.get("dpi")
+            if exif := _upright_exif(image):
+                kept["exif"] = exif
+    except (OSError, SyntaxError):
         return {}
     # A profile of greys or inks would be untrue of RGB pixels; bytes 16–20 name its colour space.
     if profile and profile[16:20] == b"RGB ":
@@ -135,6 +137,20 @@ def _kept(origin: Path) -> dict[str, Any]:
     if dpi:
         kept["dpi"] = dpi
     return kept
+
+
+def _upright_exif(image: Image.Image) -> bytes:
+    """Return the EXIF block without thumbnail, its picture upright; empty where there is none or it cannot be kept."""
+    try:
+        exif = image.getexif()
+        if not exif:
+            return b""
+        exif[_ORIENTATION] = 1
+        block = exif.tobytes()
+    except (ValueError, TypeError, KeyError, struct.error) as error:
+        log.warning("EXIF data of a photo is damaged and left out (%s)", error)
+        return b""
+    return block if len(block) <= _MAX_EXIF_BYTES else b""
 
 
 def _listing(source: Path, output: Path) -> list[tuple[str, int, int]]:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 #: Output suffix → FFmpeg's muxer.
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 # Four 1280×720 frames are 11 MB and hide an encoder's hiccup on a scene cut.
 _WAITING = 4
 
@@ -39,6 +40,8 @@ class VideoSink:
         """Take the output's working folder. Raises `UsageError`."""
         if output.suffix.lower() not in CONTAINERS:
             raise UsageError(f"{output}: a video is written as {', '.join(CONTAINERS)}")
+        if options.preset not in PRESETS or not 0 <= options.crf <= 51:
+            raise UsageError(f"quality is --crf 0 (best) to 51, and --preset one of {', '.join(PRESETS)}")
         self._output, self._info, self._options = output, info, options
         self._origin = Origin.read(source, info)
         self._parts = PartsFolder(output, _job(source, info, options))

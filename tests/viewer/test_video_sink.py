@@ -170,10 +170,30 @@ def test_a_cut_starts_at_zero_with_the_sound_of_its_seconds(tmp_path: Path) -> N
 
 
 def test_title_and_chapters_come_along(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "plain.mp4", Clip(metadata={"title": "The harbour"}))
+    clip = make_clip(tmp_path / "clip.mkv", Clip(metadata={"title": "The harbour"}, chapters=("Dawn", "Noon")))
     output = _copy(clip, tmp_path / "out.mp4")
     with av.open(str(output)) as container:
         assert container.metadata["title"] == "The harbour"
+        chapters = [
+            (chapter["metadata"]["title"], chapter["start"] * chapter["time_base"]) for chapter in container.chapters()
+        ]
+    assert chapters == [("Dawn", 0), ("Noon", Fraction(1, 5))]
+
+
+def test_a_clock_that_starts_before_zero_is_moved_with_its_sound(tmp_path: Path) -> None:
+    """NUT keeps negative times; MP4 cannot show them."""
+    early = [number * 512 - 2560 for number in range(12)]
+    clip = make_clip(tmp_path / "clip.mkv", Clip(pts=early, options={"bf": "0"}, audio=("aac",)))
+    written = pts_of(_copy(clip, tmp_path / "out.mp4"))
+    assert written[0] >= 0
+    assert [float(at - written[0]) for at in written] == pytest.approx([n / 25 for n in range(12)], abs=0.001)
+
+
+@pytest.mark.parametrize("options", [SinkOptions(crf=60), SinkOptions(preset="fastest")])
+def test_a_quality_there_is_not_is_refused_before_work_begins(tmp_path: Path, options: SinkOptions) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    with pytest.raises(UsageError, match="quality is --crf 0"):
+        open_sink(clip, tmp_path / "out.mp4", VideoSource(clip).info, options)
 
 
 def test_an_interrupted_job_goes_on_and_gives_the_same_pictures(tmp_path: Path) -> None:
