@@ -17,6 +17,8 @@ from pipeline.errors import PipelineError, UsageError
 
 #: Command → module with a function of the same name, imported only when the command is asked for.
 COMMANDS = {
+    "up": "commands.up",
+    "view": "commands.view",
     "paint": "commands.paint",
     "work": "commands.work",
     "styles": "commands.styles",

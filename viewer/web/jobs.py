@@ -1,5 +1,7 @@
 """Batch from the page: a file in, its progress, the painted file out."""
 
+import asyncio
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -42,10 +44,9 @@ async def _submit(request: web.Request) -> web.StreamResponse:
     finally:
         desk.uploads -= 1
     try:
-        job = desk.parts.atelier.submit(source, name, style, look)
+        job = await asyncio.to_thread(desk.parts.atelier.submit, source, name, style, look)
     except BaseException:
-        source.unlink(missing_ok=True)
-        source.parent.rmdir()
+        shutil.rmtree(source.parent)
         raise
     return web.json_response({"id": job}, status=201, headers={"Location": f"/api/jobs/{job}"})
 
@@ -65,7 +66,7 @@ async def _output(request: web.Request) -> web.StreamResponse:
 
 
 async def _cancel(request: web.Request) -> web.StreamResponse:
-    if not request.app[DESK].parts.atelier.cancel(request.match_info["job"]):
+    if not await asyncio.to_thread(request.app[DESK].parts.atelier.cancel, request.match_info["job"]):
         return refuse(404, "no such job")
     return web.Response(status=204)
 

@@ -1,0 +1,144 @@
+"""`painter up`: server, workers, page and, on demand, Flower, all on this machine; ended together, in order.
+
+Started page first, so that there is something to look at while networks load; ended page first, so that nothing new
+comes while the rest ends. Every child dies with this process, however it dies (`pipeline/spawn.py`).
+"""
+
+import os
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Annotated
+
+import typer
+
+from commands.broker import Broker, open_broker
+from commands.crew import Crew
+from commands.page import (
+    AllowHost,
+    BrokerUrl,
+    Door,
+    Host,
+    OpenPage,
+    Port,
+    TlsCert,
+    TlsKey,
+    TlsSelfSigned,
+    Token,
+    open_page,
+)
+from pipeline.config import runtime_dir, settings
+from pipeline.errors import UsageError
+from pipeline.spawn import spawn
+from workers.devices import cores
+from workers.styles import Style, find_style, list_styles
+
+_POLL_S = 0.2
+_STOP_S = 5.0
+
+Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=256, help="Worker processes in all. Default: one a core, or a style.")
+]
+Flower = Annotated[bool, typer.Option("--flower", help="Start Flower too.")]
+FlowerPort = Annotated[int, typer.Option(min=1, max=65535, help="Flower's port, on this machine only.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")]
+
+
+def up(
+    styles: Styles = "",
+    workers: Workers = None,
+    flower: Flower = False,
+    flower_port: FlowerPort = 5555,
+    no_browser: NoBrowser = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    token: Token = "",
+    allow_host: AllowHost = [],  # noqa: B006 - Typer's way to say "none given"
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_self_signed: TlsSelfSigned = False,
+    broker: BrokerUrl = "",
+) -> None:
+    """Start everything on this machine: server, workers, page. Ctrl-C ends it all."""
+    chosen = _chosen(styles)
+    door = Door(host, port, token, tuple(allow_host), tls_cert, tls_key, tls_self_signed)
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_broker(broker))
+        crew = Crew(opened, chosen, _crew_size(opened, chosen, workers), typer.echo)
+        # Its end is registered before the page's, hence comes after it.
+        stack.push(crew)
+        child = stack.enter_context(_flower(opened, flower_port)) if flower else None
+        page = stack.enter_context(open_page(opened, door, chosen, settings()))
+        _greet(page, flower_port if flower else None, browse=not no_browser)
+        crew.__enter__()
+        typer.echo(
+            f"ready    {', '.join(style.name for style in chosen)}; logs in {runtime_dir() / 'logs'}; Ctrl-C ends all"
+        )
+        _tend(opened, crew, page, child)
+
+
+def _tend(broker: Broker, crew: Crew, page: OpenPage, flower: "subprocess.Popen[bytes] | None") -> None:
+    while True:
+        page.server.poll()
+        crew.poll()
+        if broker.embedded is not None:
+            broker.embedded.poll()
+        if flower is not None and flower.poll() is not None:
+            typer.echo(f"painter: Flower ended; its log is {runtime_dir() / 'logs' / 'flower.log'}", err=True)
+            flower = None
+        time.sleep(_POLL_S)
+
+
+def _chosen(names: str) -> list[Style]:
+    found = [find_style(name.strip()) for name in names.split(",") if name.strip()] or list_styles()
+    if not found:
+        raise UsageError("there are no styles to serve; `painter train` makes one")
+    return found
+
+
+def _crew_size(broker: Broker, styles: Sequence[Style], workers: int | None) -> int | None:
+    # A crew leaves the workers of a server it was told to its owner; `up` is the owner's word that they belong here.
+    return workers or (max(cores(), len(styles)) if broker.is_foreign else None)
+
+
+def _greet(page: OpenPage, flower_port: int | None, *, browse: bool) -> None:
+    for address in page.addresses:
+        typer.echo(f"page     {address}")
+    if flower_port:
+        typer.echo(f"flower   http://127.0.0.1:{flower_port}/")
+    # Not with a token: other users of this machine could read it in the browser's command line.
+    if browse and not page.needs_token and _has_browser():
+        webbrowser.open(page.addresses[0])
+
+
+def _has_browser() -> bool:
+    """Whether there is a browser with a window; one for the terminal would take it from us."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return isinstance(browser, webbrowser.BackgroundBrowser) or not isinstance(browser, webbrowser.GenericBrowser)
+
+
+@contextmanager
+def _flower(broker: Broker, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    logs = runtime_dir() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    # Through the environment: the URL may hold a password, and arguments are everybody's to read.
+    env = {**os.environ, "BROKER_URL": broker.url}
+    with (logs / "flower.log").open("wb") as output:
+        argv = [sys.executable, "-m", "cli", "flower", "--port", str(port)]
+        child = spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
