@@ -21,6 +21,9 @@ from pipeline.wire import Ticket, pack_frame
 
 log = logging.getLogger(__name__)
 
+#: A picture, or how to encode it: most pictures of a camera give way to newer ones and are never encoded.
+Offered = EncodedFrame | Callable[[], EncodedFrame]
+
 # Entries a live viewer may be behind before it loses them; 16 are more than half a second at 24 FPS.
 _MAXLEN = 16
 # The backstop behind the wake-ups.
@@ -48,11 +51,12 @@ class LiveFeed:
         self._channel, self._transport, self._clock = channel, channel.transport, clock
         self._style, self._look = style, look
         self._changed = threading.Condition()
-        self._newest: EncodedFrame | None = None
+        self._newest: Offered | None = None
         self._dropped = 0
         self._seq = 0
         self._places = 1
         self._known = False
+        self._size = (0, 0)
         self._tended_s = self._beat_s = float("-inf")
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=f"live-{channel.stream}", daemon=True)
@@ -71,8 +75,11 @@ class LiveFeed:
         """Start sending."""
         self._thread.start()
 
-    def offer(self, frame: EncodedFrame) -> None:
-        """Take the newest frame (its `seq` is given here); one that still waits is dropped and counted."""
+    def offer(self, frame: Offered) -> None:
+        """Take the newest frame (its `seq` is given here); one that still waits is dropped and counted.
+
+        A function is called, on the feed's own thread, once the frame has its place.
+        """
         with self._changed:
             if self._newest is not None:
                 self._dropped += 1
@@ -138,12 +145,14 @@ class LiveFeed:
 
     def _send(self, style: str) -> None:
         with self._changed:
-            frame, self._newest = self._newest, None
+            offered, self._newest = self._newest, None
             dropped, self._dropped = self._dropped, 0
             look = self._look
-        assert frame is not None, "only this thread takes frames"
+        assert offered is not None, "only this thread takes frames"
         seq = self._seq
         try:
+            frame = offered() if callable(offered) else offered
+            self._say_size(frame)
             wish = self._transport.submit_live(self.stream, seq, pack_frame(replace(frame, seq=seq)), dropped=dropped)
             if wish is None:
                 self._known = False
@@ -159,6 +168,11 @@ class LiveFeed:
             raise
         self._take_wish(style, look, *wish)
 
+    def _say_size(self, frame: EncodedFrame) -> None:
+        if (frame.width, frame.height) != self._size:
+            self._transport.open_stream(self.stream, {"width": frame.width, "height": frame.height})
+            self._size = (frame.width, frame.height)
+
     def _take_wish(self, style: str, look: Look, wished_style: str, wished: Look) -> None:
         """A viewer elsewhere may have wished another style or look; what was chosen here meanwhile goes first."""
         with self._changed:
@@ -170,7 +184,7 @@ class LiveFeed:
         if not self._known:
             facts = {"mode": str(Mode.LIVE), "style": self._style, "maxlen": _MAXLEN, **look_facts(self._look)}
             self._transport.open_stream(self.stream, facts)
-            self._known = True
+            self._known, self._size = True, (0, 0)
         if now_s - self._beat_s >= _BEAT_S:
             self._beat_s = now_s
             self._transport.touch_stream(self.stream)
