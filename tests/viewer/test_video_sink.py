@@ -3,38 +3,20 @@
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
 import av
-import numpy as np
 import pytest
 
 from pipeline.errors import SinkError, UsageError
-from pipeline.frame import Frame
 from producer.video import VideoSource
 from tests.media import Clip, make_clip, packets_of, psnr, pts_of
+from tests.viewer.copying import OPTIONS, copy, write
 from viewer.segments import SinkOptions
-from viewer.sink import Sink, open_sink
-
-OPTIONS = SinkOptions(painting="test", segment_frames=5)
-
-
-def _write(sink: Sink, frames: Iterable[Frame]) -> None:
-    for frame in frames:
-        sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
-
-
-def _copy(clip: Path, output: Path, options: SinkOptions = OPTIONS) -> Path:
-    source = VideoSource(clip, start_s=options.start_s, end_s=options.end_s)
-    sink = open_sink(clip, output, source.info, options)
-    _write(sink, source.frames(sink.next_seq()))
-    sink.finish()
-    sink.close()
-    return output
+from viewer.sink import open_sink
 
 
 def _pictures(path: Path) -> list[bytes]:
@@ -55,7 +37,7 @@ VFR = [0, 512, 1300, 1310, 5000, 5512, 9001, 9002, 20000, 20700, 21000, 30000]
 @pytest.mark.parametrize("pts", [None, VFR, [p + 7000 for p in VFR]], ids=["constant", "variable", "late-start"])
 def test_timestamps_survive(tmp_path: Path, pts: list[int] | None, suffix: str) -> None:
     clip = make_clip(tmp_path / "clip.mp4", Clip(pts=pts))
-    written = pts_of(_copy(clip, tmp_path / f"out.{suffix}"))
+    written = pts_of(copy(clip, tmp_path / f"out.{suffix}"))
     expected = pts_of(clip)
     # Matroska counts in milliseconds, MP4 as finely as the source.
     tolerance = Fraction(1, 2000) if suffix == "mkv" else 0
@@ -67,7 +49,7 @@ def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path: Path) -> N
     # Without reordered frames: with them, PyAV itself writes too short a length.
     clip = make_clip(tmp_path / "clip.mp4", Clip(pts=VFR, options={"bf": "0"}))
     assert _last_end(clip) > Fraction(VFR[-1], 12800)
-    assert _last_end(_copy(clip, tmp_path / "out.mp4")) == _last_end(clip)
+    assert _last_end(copy(clip, tmp_path / "out.mp4")) == _last_end(clip)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +67,7 @@ def test_the_last_picture_is_shown_as_long_as_in_the_source(tmp_path: Path) -> N
 )
 def test_colours_tags_and_size_survive(tmp_path: Path, clip: Clip) -> None:
     path = make_clip(tmp_path / "clip.mp4", clip)
-    before, after = VideoSource(path), VideoSource(_copy(path, tmp_path / "out.mp4"))
+    before, after = VideoSource(path), VideoSource(copy(path, tmp_path / "out.mp4"))
     assert after.info.colour == before.info.colour
     assert (after.info.width, after.info.height) == (before.info.width, before.info.height)
     pairs = list(zip(before.frames(), after.frames(), strict=True))
@@ -93,7 +75,7 @@ def test_colours_tags_and_size_survive(tmp_path: Path, clip: Clip) -> None:
 
 
 def test_the_output_is_h264_in_420_with_its_index_in_front(tmp_path: Path) -> None:
-    output = _copy(make_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4")
+    output = copy(make_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4")
     with av.open(str(output)) as container:
         video = container.streams.video[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -104,89 +86,8 @@ def test_the_output_is_h264_in_420_with_its_index_in_front(tmp_path: Path) -> No
 @pytest.mark.parametrize(("rotation", "expected"), [(0, Fraction(4, 3)), (90, Fraction(3, 4))])
 def test_the_shape_of_a_pixel_survives(tmp_path: Path, rotation: int, expected: Fraction) -> None:
     clip = make_clip(tmp_path / "clip.mp4", Clip(aspect=Fraction(4, 3), rotation=rotation))
-    with av.open(str(_copy(clip, tmp_path / "out.mp4"))) as container:
+    with av.open(str(copy(clip, tmp_path / "out.mp4"))) as container:
         assert container.streams.video[0].sample_aspect_ratio == expected
-
-
-def test_every_sound_track_is_copied_packet_for_packet_with_its_language(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", Clip(audio=("aac", "aac"), languages=("eng", "deu")))
-    output = _copy(clip, tmp_path / "out.mp4")
-    with av.open(str(output)) as container:
-        assert [stream.language for stream in container.streams.audio] == ["eng", "deu"]
-    for index in (1, 2):
-        assert packets_of(output, index) == packets_of(clip, index)
-
-
-def test_sound_the_container_refuses_is_encoded_again_in_step_with_the_pictures(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.nut", Clip(frames=25, audio=("pcm_mulaw",), audio_start_s=0.2))
-    output = _copy(clip, tmp_path / "out.mp4")
-    with av.open(str(output)) as container:
-        sound = container.streams.audio[0]
-        assert sound.codec_context.name == "aac"
-        frames = list(container.decode(sound))
-    heard = [frame for frame in frames if np.abs(frame.to_ndarray()).max() > 0.1]
-    began = pts_of(clip)[0]  # NUT moves all tracks together until decoding starts at 0
-    assert float(heard[0].pts * heard[0].time_base - began) == pytest.approx(0.2, abs=0.03)
-    assert float(heard[-1].pts * heard[-1].time_base - began) == pytest.approx(1.2, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("container", "codec", "output", "expected"),
-    [("mkv", "subrip", "mp4", "mov_text"), ("mkv", "ass", "mp4", "mov_text"), ("mp4", "mov_text", "mkv", "srt"),
-     ("mp4", "mov_text", "mp4", "mov_text"), ("mkv", "subrip", "mkv", "srt")],
-)  # fmt: skip
-def test_subtitles_come_along(tmp_path: Path, container: str, codec: str, output: str, expected: str) -> None:
-    clip = make_clip(tmp_path / f"clip.{container}", Clip(subtitles=codec))
-    written = _copy(clip, tmp_path / f"out.{output}")
-    with av.open(str(written)) as opened:
-        track = opened.streams.subtitles[0]
-        assert (track.codec_context.name, track.language) == (expected, "eng")
-    texts = [(at, text) for at, text in packets_of(written, 1) if b"line" in text]
-    assert [float(at) for at, _ in texts] == pytest.approx([0.08, 0.24], abs=0.002)
-    assert [b"first" in texts[0][1], b"second" in texts[1][1]] == [True, True]
-
-
-def test_a_broadcast_recording_starts_at_zero_and_stays_in_step(tmp_path: Path) -> None:
-    late = [1000 + number for number in range(12)]
-    clip = make_clip(
-        tmp_path / "clip.ts", Clip(pts=late, time_base=Fraction(1, 25), audio=("aac",), audio_start_s=40.1)
-    )
-    output = _copy(clip, tmp_path / "out.mp4")
-    offset = pts_of(clip)[0] - pts_of(output)[0]
-    assert offset > 39
-    assert [at - offset for at in pts_of(clip)] == pts_of(output)
-    heard, written = packets_of(clip, 1)[0][0], packets_of(output, 1)[0][0]
-    assert float(heard - offset) == pytest.approx(float(written), abs=0.001)
-
-
-def test_a_cut_starts_at_zero_with_the_sound_of_its_seconds(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", Clip(frames=50, audio=("aac",)))
-    options = SinkOptions(painting="test", segment_frames=5, start_s=0.4, end_s=1.2)
-    output = _copy(clip, tmp_path / "out.mp4", options)
-    assert pts_of(output) == [Fraction(n, 25) for n in range(20)]
-    sound, whole = packets_of(output, 1), packets_of(clip, 1)
-    assert [data for _, data in sound] == [data for at, data in whole if 0.4 <= at < 1.2]
-    assert 0 <= sound[0][0] < 0.03
-
-
-def test_title_and_chapters_come_along(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", Clip(metadata={"title": "The harbour"}, chapters=("Dawn", "Noon")))
-    output = _copy(clip, tmp_path / "out.mp4")
-    with av.open(str(output)) as container:
-        assert container.metadata["title"] == "The harbour"
-        chapters = [
-            (chapter["metadata"]["title"], chapter["start"] * chapter["time_base"]) for chapter in container.chapters()
-        ]
-    assert chapters == [("Dawn", 0), ("Noon", Fraction(1, 5))]
-
-
-def test_a_clock_that_starts_before_zero_is_moved_with_its_sound(tmp_path: Path) -> None:
-    """NUT keeps negative times; MP4 cannot show them."""
-    early = [number * 512 - 2560 for number in range(12)]
-    clip = make_clip(tmp_path / "clip.mkv", Clip(pts=early, options={"bf": "0"}, audio=("aac",)))
-    written = pts_of(_copy(clip, tmp_path / "out.mp4"))
-    assert written[0] >= 0
-    assert [float(at - written[0]) for at in written] == pytest.approx([n / 25 for n in range(12)], abs=0.001)
 
 
 @pytest.mark.parametrize("options", [SinkOptions(crf=60), SinkOptions(preset="fastest")])
@@ -198,16 +99,16 @@ def test_a_quality_there_is_not_is_refused_before_work_begins(tmp_path: Path, op
 
 def test_an_interrupted_job_goes_on_and_gives_the_same_pictures(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", Clip(frames=23, audio=("aac",)))
-    undisturbed = _copy(clip, tmp_path / "whole.mp4")
+    undisturbed = copy(clip, tmp_path / "whole.mp4")
     source = VideoSource(clip)
     output = tmp_path / "out.mp4"
     for stop_at, expected in ((3, 0), (12, 0), (18, 10)):
         sink = open_sink(clip, output, source.info, OPTIONS)
         assert sink.next_seq() == expected
-        _write(sink, (frame for frame in source.frames(expected) if frame.seq < stop_at))
+        write(sink, (frame for frame in source.frames(expected) if frame.seq < stop_at))
         sink.close()
         assert not output.exists()
-    _copy(clip, output)
+    copy(clip, output)
     assert _pictures(output) == _pictures(undisturbed)
     assert packets_of(output, 0) == packets_of(undisturbed, 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4", "whole.mp4"]
@@ -218,10 +119,10 @@ def test_a_killed_job_goes_on_after_its_last_closed_segment(tmp_path: Path) -> N
     output = tmp_path / "out.mp4"
     killed = (
         "import os, sys; from pathlib import Path; from tests.viewer.test_video_sink import *\n"
-        "from tests.viewer.test_video_sink import _write\n"
+        "from tests.viewer.copying import write\n"
         "clip, output = map(Path, sys.argv[1:]); source = VideoSource(clip)\n"
         "sink = open_sink(clip, output, source.info, OPTIONS)\n"
-        "_write(sink, (f for f in source.frames() if f.seq < 13))\n"
+        "write(sink, (f for f in source.frames() if f.seq < 13))\n"
         "sink._stop_thread(); os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).parents[2]
@@ -230,7 +131,7 @@ def test_a_killed_job_goes_on_after_its_last_closed_segment(tmp_path: Path) -> N
     sink = open_sink(clip, output, VideoSource(clip).info, OPTIONS)
     assert sink.next_seq() == 10
     sink.close()
-    assert pts_of(_copy(clip, output)) == pts_of(clip)
+    assert pts_of(copy(clip, output)) == pts_of(clip)
 
 
 @pytest.mark.parametrize("change", ["painting", "quality", "source"])
@@ -238,7 +139,7 @@ def test_a_changed_job_starts_afresh(tmp_path: Path, change: str) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     output, source = tmp_path / "out.mp4", VideoSource(clip)
     sink = open_sink(clip, output, source.info, OPTIONS)
-    _write(sink, source.frames())
+    write(sink, source.frames())
     sink.close()
     options = OPTIONS
     if change == "painting":
@@ -256,7 +157,7 @@ def test_a_damaged_segment_is_painted_again(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     output, source = tmp_path / "out.mp4", VideoSource(clip)
     sink = open_sink(clip, output, source.info, OPTIONS)
-    _write(sink, source.frames())
+    write(sink, source.frames())
     sink.close()
     second = sorted((tmp_path / "out.mp4.parts").glob("*.mp4"))[1]
     second.write_bytes(second.read_bytes()[:-10])
@@ -269,7 +170,7 @@ def test_a_failed_job_leaves_a_playable_partial_and_can_still_go_on(tmp_path: Pa
     clip = make_clip(tmp_path / "clip.mp4", Clip(frames=23, audio=("aac",)))
     output, source = tmp_path / "out.mp4", VideoSource(clip)
     sink = open_sink(clip, output, source.info, OPTIONS)
-    _write(sink, (frame for frame in source.frames() if frame.seq < 13))
+    write(sink, (frame for frame in source.frames() if frame.seq < 13))
     partial = sink.keep_partial()
     sink.close()
     assert partial == tmp_path / "out.partial.mp4"
@@ -320,12 +221,12 @@ def test_a_removed_folder_ends_the_job_in_one_line(tmp_path: Path) -> None:
     folder.mkdir()
     sink = open_sink(clip, folder / "out.mp4", source.info, OPTIONS)
     frames = list(source.frames())
-    _write(sink, frames[:1])
+    write(sink, frames[:1])
     for path in sorted(folder.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     folder.rmdir()
     with pytest.raises(SinkError, match=r"out\.mp4: cannot be written") as caught:
-        _write(sink, frames[1:])
+        write(sink, frames[1:])
         sink.finish()
     assert "\n" not in str(caught.value)
     sink.close()
@@ -335,12 +236,12 @@ _FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from tests.viewer.test_video_sink import *
-from tests.viewer.test_video_sink import _write
+from tests.viewer.copying import write
 clip, output = map(Path, sys.argv[1:])
 source = VideoSource(clip)
 sink = open_sink(clip, output, source.info, OPTIONS)
 frames = list(source.frames())
-_write(sink, frames[:30])
+write(sink, frames[:30])
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
 try:
     sink.finish()
@@ -362,4 +263,4 @@ def test_a_full_disk_is_said_and_leaves_nothing_under_the_final_name(tmp_path: P
     assert done.returncode == 1
     assert "cannot be written" in done.stderr.splitlines()[-1]
     assert not output.exists()
-    assert pts_of(_copy(clip, output)) == pts_of(clip)
+    assert pts_of(copy(clip, output)) == pts_of(clip)

@@ -1,0 +1,27 @@
+"""What every video sink's test does: a source's own frames go straight into a sink."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.frame import Frame
+from producer.video import VideoSource
+from viewer.segments import SinkOptions
+from viewer.sink import Sink, open_sink
+
+OPTIONS = SinkOptions(painting="test", segment_frames=5)
+
+
+def write(sink: Sink, frames: Iterable[Frame]) -> None:
+    """Give the frames to the sink."""
+    for frame in frames:
+        sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+
+
+def copy(clip: Path, output: Path, options: SinkOptions = OPTIONS) -> Path:
+    """Copy the clip through source and sink, going on where an earlier copy stopped; return `output`."""
+    source = VideoSource(clip, start_s=options.start_s, end_s=options.end_s)
+    sink = open_sink(clip, output, source.info, options)
+    write(sink, source.frames(sink.next_seq()))
+    sink.finish()
+    sink.close()
+    return output
