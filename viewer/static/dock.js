@@ -1,0 +1,92 @@
+// @ts-check
+/** Styles chosen by their pictures, and the two ways to soften them. A radio group: arrows move, digits jump. */
+
+import { $, make, pictureOf, plate } from "./dom.js";
+import { remember } from "./prefs.js";
+
+/** @typedef {import("./studio.js").Studio} Studio */
+
+/** A slider gives 60 values a second; the painters need no more than this many ms apart. */
+const LOOK_EVERY_MS = 80;
+
+/** @param {Studio} studio */
+export function wireDock(studio) {
+  const group = $("styles");
+  group.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const names = studio.styles.map((style) => style.name);
+    choose(studio, names[(names.indexOf(studio.style) + step + names.length) % names.length]);
+    /** @type {HTMLElement | null} */ (group.querySelector("[aria-checked=true]"))?.focus();
+  });
+  wireLook(studio);
+  let drawn = "";
+  studio.addEventListener("change", () => {
+    const names = studio.styles.map((style) => style.name).join();
+    if (names !== drawn) group.replaceChildren(...studio.styles.map((style, index) => button(studio, style, index)));
+    drawn = names;
+    mark(studio);
+  });
+}
+
+/** @param {Studio} studio @param {string} style */
+export function choose(studio, style) {
+  remember({ style });
+  studio.choose(style);
+}
+
+/** @param {Studio} studio @param {import("./studio.js").StyleCard} style @param {number} index */
+function button(studio, style, index) {
+  const by = style.painter ? `, ${style.painter}` : "";
+  const title = `${style.painting || style.name}${by} (${index + 1})`;
+  const picture = make("img", { src: pictureOf(style.name), alt: "", width: 72, height: 72, draggable: "false" });
+  const made = make("button", { class: "style", type: "button", role: "radio", title, "aria-label": `${style.painting || style.name}${by}`, "data-style": style.name }, picture, style.name);
+  made.addEventListener("click", () => choose(studio, style.name));
+  return made;
+}
+
+/** @param {Studio} studio */
+function mark(studio) {
+  for (const element of $("styles").children) {
+    const one = /** @type {HTMLElement} */ (element);
+    const isChosen = one.dataset.style === studio.style && !studio.isGrid;
+    one.setAttribute("aria-checked", String(isChosen));
+    one.tabIndex = one.dataset.style === studio.style ? 0 : -1;
+    one.classList.toggle("is-pending", one.dataset.style === studio.pendingStyle);
+  }
+  const card = studio.styles.find((style) => style.name === studio.style);
+  const picture = /** @type {HTMLImageElement} */ ($("hung-picture"));
+  const source = card ? pictureOf(card.name) : "";
+  if (source && picture.getAttribute("src") !== source) {
+    picture.src = source;
+    $("hung-label").replaceChildren(...plate(card));
+  }
+}
+
+/** @param {Studio} studio */
+function wireLook(studio) {
+  const strength = /** @type {HTMLInputElement} */ ($("strength"));
+  const keep = /** @type {HTMLInputElement} */ ($("keep-colours"));
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const show = () => {
+    $("strength-value").textContent = `${strength.value} %`;
+    strength.style.setProperty("--filled", `${strength.value}%`);
+  };
+  const send = () => {
+    timer = undefined;
+    const look = { strength: Number(strength.value) / 100, keepColours: keep.checked };
+    remember(look);
+    studio.setLook(look);
+  };
+  const changed = () => {
+    show();
+    timer ??= setTimeout(send, LOOK_EVERY_MS);
+  };
+  strength.value = String(Math.round(studio.look.strength * 100));
+  keep.checked = studio.look.keepColours;
+  strength.addEventListener("input", changed);
+  keep.addEventListener("input", changed);
+  show();
+}

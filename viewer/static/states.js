@@ -1,0 +1,43 @@
+// @ts-check
+/** The states a watcher can be in, their words for the eye and the ear, and which of several is worth saying. */
+
+export const READY = "ready";
+export const CONNECTING = "connecting";
+export const WAITING = "waiting for a worker";
+export const LIVE = "live";
+export const STALLED = "stalled";
+export const NO_WORKER = "no worker for this style";
+export const SERVER_GONE = "server gone";
+export const PAGE_SERVER_GONE = "page server gone";
+
+/** @typedef {"quiet" | "wait" | "live" | "bad"} Tone */
+
+/** @type {{[state: string]: {words: string, tone: Tone, more: string}}} */
+const SAID = {
+  [READY]: { words: "Ready", tone: "quiet", more: "" },
+  [CONNECTING]: { words: "Connecting", tone: "wait", more: "" },
+  [WAITING]: { words: "Waiting for a worker", tone: "wait", more: "The first frame is on its way to a painter." },
+  [LIVE]: { words: "Live", tone: "live", more: "" },
+  [STALLED]: { words: "Stalled", tone: "bad", more: "No frame has come back for a while. It goes on by itself." },
+  [NO_WORKER]: {
+    words: "No worker for this style",
+    tone: "bad",
+    more: "Nobody paints in this style now. Choose another one, or start a worker: it goes on by itself.",
+  },
+  [SERVER_GONE]: { words: "Server gone", tone: "bad", more: "The frame server does not answer. It goes on by itself once it does." },
+  [PAGE_SERVER_GONE]: { words: "Connection lost", tone: "bad", more: "Trying again; the camera stays on." },
+};
+
+/** @param {string} state */
+export function describe(state) {
+  return SAID[state] ?? { words: state, tone: "quiet", more: "" };
+}
+
+/**
+ * One state for several streams: live if any is, else the worst.
+ * @param {string[]} states
+ */
+export function summary(states) {
+  const order = [LIVE, SERVER_GONE, NO_WORKER, STALLED, WAITING, CONNECTING];
+  return order.find((state) => states.includes(state)) ?? READY;
+}
