@@ -20,6 +20,7 @@ help: ## list what make can do here
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(INSTALLED) ## .venv with a working `painter`, no torch (GPU=1: with torch for NVIDIA cards)
+	@echo "$(BIN)/painter is ready; source $(BIN)/activate puts it on your path"
 
 demo: $(INSTALLED) $(CLIP) ## paint a film clip in two styles into out/ (CLIP=my.mp4 paints yours)
 	@$(BIN)/python -m commands.demo "$(CLIP)" --style "$(STYLES)" --out "$(OUT)"

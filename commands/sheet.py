@@ -34,7 +34,7 @@ class _Cell:
 
 
 def draw_sheet(photo: Path, styles: Sequence[Style], output: Path) -> None:
-    """Draw `photo` in all `styles` into `output`, .jpg or .png. Raises `UsageError` before, `SinkError` after painting."""
+    """Draw `photo` in all `styles` into `output`, .jpg or .png. `UsageError` before painting, `SinkError` after."""
     if output.suffix.lower() not in (".jpg", ".jpeg", ".png"):
         raise UsageError(f"{output}: a sheet is a .jpg or .png file")
     if not output.parent.is_dir():
