@@ -1,7 +1,8 @@
 """How large a live stream is painted so that the workers hold a wished rate: smaller when they do not, and back.
 
 Pure: one look at the last period in, the next state out. Going down needs two slow periods; going up needs either room
-to spare or patience, which doubles each time a try fails, so a load at the edge of two sizes does not flicker.
+to spare or patience, which doubles each time a try fails, so a load at the edge of two sizes does not flicker. Where
+smaller did not help, something else is slow, and the size stays.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ _HELD = 0.93
 # Room to spare: the next larger size would hold the goal even if painting cost all of its pixels more.
 _SPARE = 1.05
 _SLOW_PERIODS = 2
+# A smaller size that did not bring this much more was not what the workers needed.
+_HELPED = 1.1
 # After a change frames of the old size are still on their way.
 _SETTLE_PERIODS = 1
 # A larger size that held this long is good.
@@ -35,7 +38,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Where the rule stands. `level` is an index of `SCALES`; periods are counted since the last change."""
+    """Where the rule stands. `level` is an index of `SCALES`; periods are counted since the last change.
+
+    `larger_fps`: what was painted before the last step down, 0 once that step has proved right.
+    """
 
     level: int = 0
     slow: int = 0
@@ -43,6 +49,7 @@ class Pace:
     settling: int = 0
     patience: int = _PATIENCE
     is_trying: bool = False
+    larger_fps: float = 0.0
 
 
 def step(pace: Pace, seen: Seen, target_fps: float) -> Pace:
@@ -69,26 +76,28 @@ def fitted(width: int, height: int, bounds: tuple[int, int] | None, level: int =
 
 
 def _slower(pace: Pace, painted_fps: float, goal_fps: float) -> Pace:
-    if pace.slow + 1 < _SLOW_PERIODS:
-        return replace(pace, slow=pace.slow + 1, steady=0)
+    slow = pace.slow + 1
+    did_help = painted_fps >= _HELPED * pace.larger_fps
+    if slow < (_SLOW_PERIODS if did_help else pace.patience) or pace.level == len(SCALES) - 1:
+        return replace(pace, slow=slow, steady=0)
     level = pace.level + 1
     while level < len(SCALES) - 1 and painted_fps * _area_ratio(pace.level, level) < _HELD * goal_fps:
         level += 1
-    if level >= len(SCALES):
-        return replace(pace, slow=0, steady=0, is_trying=False)
-    patience = min(2 * pace.patience, _MOST_PATIENCE) if pace.is_trying else pace.patience
-    return Pace(level, settling=_SETTLE_PERIODS, patience=patience)
+    patience = pace.patience
+    if pace.is_trying or not did_help:
+        patience = min(2 * patience, _MOST_PATIENCE)
+    return Pace(level, settling=_SETTLE_PERIODS, patience=patience, larger_fps=painted_fps)
 
 
 def _steady(pace: Pace, painted_fps: float, goal_fps: float) -> Pace:
     steady = pace.steady + 1
     if pace.is_trying and steady >= _PROOF_PERIODS:
-        return replace(pace, slow=0, steady=steady, is_trying=False, patience=_PATIENCE)
+        return replace(pace, slow=0, steady=steady, is_trying=False, patience=_PATIENCE, larger_fps=0.0)
     has_room = pace.level > 0 and painted_fps * _area_ratio(pace.level, pace.level - 1) >= _SPARE * goal_fps
     wait = _SLOW_PERIODS if has_room else pace.patience
     if pace.level > 0 and steady >= wait and not pace.is_trying:
         return Pace(pace.level - 1, settling=_SETTLE_PERIODS, patience=pace.patience, is_trying=True)
-    return replace(pace, slow=0, steady=steady)
+    return replace(pace, slow=0, steady=steady, larger_fps=0.0)
 
 
 def _area_ratio(level: int, other: int) -> float:

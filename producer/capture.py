@@ -38,6 +38,11 @@ class Picture:
     media_s: float | None = None
 
 
+#: `take(pixels, captured_ms)` gets every picture on the capture's thread and must not block. The time is the monotonic
+#: clock's: it never goes back, and all processes of a machine share it.
+Take = Callable[[NDArray[np.uint8], int], None]
+
+
 class Reader(Protocol):
     """An open source. `read` and `close` are called from one thread."""
 
@@ -75,22 +80,18 @@ def delays(random_unit: Callable[[], float] = random.random) -> Iterator[float]:
 
 
 class Capture:
-    """Reads one source on a thread of its own. Owner: whoever calls `start`; it must call `stop`.
-
-    `take(pixels, captured_ms)` gets every picture on that thread and must not block; `captured_ms` is the monotonic
-    clock's, so it never goes back and is comparable within the machine.
-    """
+    """Reads one source on a thread of its own. Owner: whoever calls `open` and `start`; it must call `stop`."""
 
     def __init__(
         self,
         open_reader: Callable[[], Reader],
-        take: Callable[[NDArray[np.uint8], int], None],
         *,
         clock: Callable[[], float] = time.monotonic,
         wait_before: Callable[[], Iterator[float]] = delays,
     ) -> None:
-        self._open, self._take, self._clock, self._delays = open_reader, take, clock, wait_before
+        self._open, self._clock, self._delays = open_reader, clock, wait_before
         self._reader: Reader | None = None
+        self._take: Take = lambda pixels, captured_ms: None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         #: Set when the source is over, for whatever reason.
@@ -103,8 +104,9 @@ class Capture:
         """Open the source. Raises `UsageError` in one line."""
         self._reader = self._open()
 
-    def start(self) -> None:
+    def start(self, take: Take) -> None:
         """Start reading an opened source."""
+        self._take = take
         self._thread.start()
 
     def stop(self) -> None:

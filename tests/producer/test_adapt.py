@@ -67,8 +67,14 @@ def test_size_after_periods(periods: list[Seen], level: int) -> None:
 
 def test_frames_of_the_old_size_are_not_held_against_the_new_one() -> None:
     changed = run(Pace(), SLOW, SLOW)
-    assert run(changed, SLOW, SLOW).level == 1
-    assert run(changed, SLOW, SLOW, SLOW).level == 2
+    better = Seen(30, 22.2)
+    assert run(changed, better, better).level == 1
+    assert run(changed, better, better, better).level == 2
+
+
+def test_where_smaller_does_not_help_it_takes_ever_longer_to_try_smaller_still() -> None:
+    levels = play(lambda level, _: 15.0, 100)
+    assert [levels.count(level) for level in (1, 2, 3, 4)] == [6, 11, 21, 41]
 
 
 def test_with_room_to_spare_it_grows_soon_and_without_it_only_after_a_while() -> None:

@@ -1,0 +1,132 @@
+"""`painter live`: a camera, a file or a network stream, painted while it runs, for everybody who watches."""
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from commands.broker import Broker, open_broker
+from commands.crew import Crew
+from commands.live_stream import LiveStream, Sizing, claim_name, free_name
+from commands.ticker import Reading, Ticker, ticker
+from pipeline.config import settings
+from pipeline.connection import without_password
+from pipeline.errors import ServerFull, ServerGone, UsageError
+from pipeline.frame import Look
+from pipeline.outage import Outage
+from producer.capture import Capture, Reader
+from producer.live import Channel, LiveFeed
+from producer.readers import CameraReader, FileReader, UrlReader, require_url
+from producer.source import is_photo, require_readable
+from workers.styles import find_style
+
+# How often the workers and the server we brought along are looked at.
+_POLL_S = 0.2
+_READ_S = 1.0
+
+Style = Annotated[str, typer.Option("--style", "-s", help="A style; `painter styles` lists them.")]
+Camera = Annotated[int | None, typer.Option(min=0, max=255, metavar="N", help="A camera of this machine. Default: 0.")]
+File = Annotated[Path | None, typer.Option(help="A video file, at its own pace.")]
+Loop = Annotated[bool, typer.Option("--loop", help="Begin the file again at its end.")]
+Url = Annotated[str, typer.Option(help="A network stream: rtsp://… or http://…; it is opened again when it breaks.")]
+Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for viewers. Default: after its source.")]
+Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
+KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
+Size = Annotated[str, typer.Option(metavar="WxH", help="Paint at most this large, such as 640x480; asked of a camera.")]
+TargetFps = Annotated[
+    float | None, typer.Option(min=1, max=240, help="Paint smaller until the workers hold this rate, and back.")
+]
+BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
+
+
+def live(
+    style: Style,
+    camera: Camera = None,
+    file: File = None,
+    loop: Loop = False,
+    url: Url = "",
+    name: Name = "",
+    strength: Strength = 1.0,
+    keep_colours: KeepColours = False,
+    size: Size = "",
+    target_fps: TargetFps = None,
+    broker: BrokerUrl = "",
+) -> None:
+    """Paint a camera, a file or a network stream while it runs."""
+    card = find_style(style)
+    bounds = _size(size)
+    if name:
+        claim_name(name)
+    open_reader, label, default_name = _source(camera, file, loop, url, bounds)
+    with ExitStack() as stack, ticker() as show:
+        capture = Capture(open_reader)
+        stack.callback(capture.stop)
+        capture.open()
+        opened = stack.enter_context(open_broker(broker))
+        stream = free_name(opened.transport, name, default_name)
+        feed = LiveFeed(Channel(stream, opened.transport, opened.send), card.name, Look(strength, keep_colours))
+        stack.callback(feed.close)
+        painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps))
+        crew = stack.enter_context(Crew(opened, [card], None, show.say))
+        painted.start()
+        # Not before: a file's beginning would be dropped while the workers start.
+        capture.start(painted.take)
+        print(f"{stream}: {label} in {card.name}; see it with `painter window {stream}` or `painter view`", flush=True)
+        _run(capture, painted, opened, crew, show)
+
+
+def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: Crew, show: Ticker) -> None:
+    """Watch over source, workers and server until the source is over."""
+    outage = Outage(settings().server_wait_s, time.monotonic)
+    next_s = time.monotonic() + _READ_S
+    while not capture.over.wait(_POLL_S):
+        crew.poll()
+        if broker.embedded is not None:
+            broker.embedded.poll()
+        if (now_s := time.monotonic()) < next_s:
+            continue
+        next_s = now_s + _READ_S
+        try:
+            show.show(Reading(stream.look_after(now_s), capture.trouble))
+            outage.over()
+        except (ServerGone, ServerFull) as error:
+            outage.note(error)
+    stream.drain()
+    capture.check()
+
+
+def _source(
+    camera: int | None, file: Path | None, loop: bool, url: str, bounds: tuple[int, int] | None
+) -> tuple[Callable[[], Reader], str, str]:
+    """Return how the source is opened, what it is called, and the name its stream gets. Raises `UsageError`."""
+    if sum((camera is not None, file is not None, bool(url))) > 1:
+        raise UsageError("one source at a time: --camera, --file or --url; start painter live once for each")
+    if loop and file is None:
+        raise UsageError("--loop begins a file again; it goes with --file")
+    max_pixels = settings().max_pixels
+    if file is not None:
+        require_readable(file)
+        if file.is_dir() or is_photo(file):
+            raise UsageError(f"{file}: --file takes a video")
+        return partial(FileReader, file, loop=loop, max_pixels=max_pixels), file.name, file.stem
+    if url:
+        require_url(url)
+        host = urlsplit(url).hostname or "stream"
+        return partial(UrlReader, url, max_pixels=max_pixels), without_password(url), host
+    number = camera or 0
+    return partial(CameraReader, number, bounds), f"camera {number}", f"camera{number}"
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{2,5})[x×](\d{2,5})", text)
+    if not found or min(map(int, found.groups())) < 16:
+        raise UsageError(f"--size {text}: a size is width and height in pixels, such as 640x480")
+    return int(found[1]), int(found[2])
