@@ -28,7 +28,7 @@ def styles(sheet: Sheet = None, output: Output = Path("sheet.jpg")) -> None:
     from commands.sheet import draw_sheet
 
     draw_sheet(sheet, found, output)
-    console.print(f"{len(found)} styles of {sheet.name} in {output}")
+    console.print(f"{len(found)} styles of {sheet.name} in {output}", soft_wrap=True)
 
 
 def _table(found: list[Style]) -> Table:

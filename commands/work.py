@@ -52,7 +52,7 @@ def work(
     console = Console(highlight=False)
     console.print(_table(placed))
     for message in placed.messages:
-        console.print(message)
+        console.print(message, soft_wrap=True)
     if not plan:
         with open_broker(broker) as opened:
             _serve(opened, placed, chosen, console)
@@ -73,7 +73,7 @@ def _serve(broker: Broker, plan: Plan, styles: Sequence[Style], console: Console
     try:
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)
-        console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.")
+        console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
         while True:
             fleet.poll()
             if broker.embedded is not None:
