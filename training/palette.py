@@ -25,10 +25,11 @@ Colours = NDArray[np.float64]
 class Palette:
     """Call it with N x 3 x H x W RGB 0..1 to get the same picture in the painting's colours."""
 
-    def __init__(self, photos: Tensor, painting: Tensor) -> None:
+    def __init__(self, photos: Tensor, painting: Tensor, *, vivid: float = 0.0) -> None:
+        """`vivid` above 0 counts a painting's strong colours for more than their area."""
         axis = np.linspace(0.0, 1.0, _GRID)
         lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-        table = _transport(lattice, _sample(photos), _sample(painting)).clip(0.0, 1.0)
+        table = _transport(lattice, _sample(photos), _sample(painting, vivid)).clip(0.0, 1.0)
         cube = torch.from_numpy(table).float().reshape(_GRID, _GRID, _GRID, 3).permute(3, 0, 1, 2)[None]
         self._cube = F.avg_pool3d(F.pad(cube, (1,) * 6, mode="replicate"), 3, stride=1)  # (1, 3, R, G, B)
 
@@ -40,10 +41,13 @@ class Palette:
         return mapped[:, :, 0]
 
 
-def _sample(x: Tensor) -> Colours:
+def _sample(x: Tensor, vivid: float = 0.0) -> Colours:
     pixels = x.permute(0, 2, 3, 1).reshape(-1, 3).cpu().numpy().astype(np.float64)
-    chosen: Colours = pixels[np.random.default_rng(3).integers(0, len(pixels), _SAMPLES)]
-    return chosen
+    chroma = np.ptp(pixels, axis=1)
+    chances = 1.0 + vivid * chroma / max(float(chroma.mean()), 1e-6)
+    chosen = np.random.default_rng(3).choice(len(pixels), _SAMPLES, p=chances / chances.sum())
+    colours: Colours = pixels[chosen]
+    return colours
 
 
 def _transport(points: Colours, source: Colours, target: Colours) -> Colours:

@@ -1,6 +1,6 @@
 """Unpack Qt binary resource files (`.rcc`): where Debian's gcompris-qt-data keeps its photos and paintings."""
 
-import importlib
+import ctypes
 import struct
 import zlib
 from pathlib import Path
@@ -54,12 +54,20 @@ class _Resources:
 
 
 def _unzstd(body: bytes) -> bytes:
-    # Only `make materials` needs it, so it is no dependency of the package.
+    # dpkg itself needs this library, so it is wherever these packages can be unpacked: no Python package for it.
     try:
-        zstandard = importlib.import_module("zstandard")
-    except ModuleNotFoundError as error:
-        raise UsageError("unpacking the materials needs zstandard: pip install zstandard") from error
-    return bytes(zstandard.ZstdDecompressor().decompress(body, max_output_size=_LARGEST_FILE_BYTES))
+        zstd = ctypes.CDLL("libzstd.so.1")
+    except OSError as error:
+        raise UsageError(f"unpacking the materials needs libzstd: {error}") from error
+    zstd.ZSTD_getFrameContentSize.restype = ctypes.c_ulonglong
+    zstd.ZSTD_decompress.restype = ctypes.c_size_t
+    size = zstd.ZSTD_getFrameContentSize(body, ctypes.c_size_t(len(body)))
+    if size > _LARGEST_FILE_BYTES:
+        raise UsageError(f"a resource claims {size} bytes")
+    plain = ctypes.create_string_buffer(size)
+    if zstd.ZSTD_decompress(plain, ctypes.c_size_t(size), body, ctypes.c_size_t(len(body))) != size:
+        raise UsageError("a resource is not valid zstd")
+    return plain.raw
 
 
 def unpack(path: Path, folder: Path) -> list[Path]:

@@ -20,7 +20,9 @@ class Recipe:
     stability: float = 40.0
     overshoot: float = 10.0
     # Large areas keep the colour that the palette gives them.
-    palette: float = 20.0
+    palette: float = 100.0
+    # How much more than their area the painting's strong colours count; for pictures that are mostly paper.
+    vivid: float = 0.0
     crop_px: int = 192
     batch: int = 2
     # Short side of the painting while its Grams are taken: larger makes larger strokes. 0: as it is.

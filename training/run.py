@@ -44,7 +44,7 @@ class Run:
         self.is_frozen = False
         self.wanted = losses.style_grams(self.backbone, painting.to(self.device))
         survey = torch.cat([self._crops(_SURVEY, step, 128) for step in range(_SURVEY_BATCHES)])
-        self.palette = Palette(survey, painting)
+        self.palette = Palette(survey, painting, vivid=recipe.vivid)
         self.energy = self._energy(survey[:16])
 
     def start_from(self, style: StyleNetwork) -> None:
