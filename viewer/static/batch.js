@@ -6,7 +6,7 @@ import { notify } from "./notices.js";
 import { showPanel } from "./panels.js";
 
 /** @typedef {import("./studio.js").Studio} Studio */
-/** @typedef {{job: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobCard */
+/** @typedef {{id: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobCard */
 /** @typedef {{name: string, style: string, share: number, request: XMLHttpRequest}} Upload */
 
 const POLL_MS = 1000;
@@ -67,7 +67,7 @@ export class Batch {
     clearTimeout(this.#timer);
     try {
       const answer = await fetch("/api/jobs");
-      if (answer.ok) this.#hear(jobsOf(await answer.json()));
+      if (answer.ok) this.#hear((await answer.json()).jobs);
     } catch {
       // The state line already says that the server is away.
     }
@@ -79,16 +79,16 @@ export class Batch {
   /** @param {JobCard[]} jobs */
   #hear(jobs) {
     for (const job of jobs) {
-      const before = this.#jobs.find((one) => one.job === job.job);
+      const before = this.#jobs.find((one) => one.id === job.id);
       if (before && before.state !== job.state && job.state === "done") notify(`${job.name} is painted`);
       if (before && before.state !== job.state && job.state === "failed") notify(`${job.name}: ${job.message}`, { isBad: true });
     }
     this.#jobs = jobs;
   }
 
-  /** @param {string} job */
-  async #remove(job) {
-    await fetch(`/api/jobs/${encodeURIComponent(job)}`, { method: "DELETE" });
+  /** @param {string} id */
+  async #remove(id) {
+    await fetch(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
     await this.#poll();
   }
 
@@ -101,8 +101,8 @@ export class Batch {
   #row(job) {
     const isFinal = FINAL.includes(job.state);
     const away = make("button", { class: "close", type: "button", title: isFinal ? "Remove" : "Cancel", "aria-label": `${isFinal ? "Remove" : "Cancel"} ${job.name}` }, icon("close"));
-    away.addEventListener("click", () => void this.#remove(job.job));
-    const output = make("a", { class: "close", href: `/api/jobs/${encodeURIComponent(job.job)}/output`, download: "", "aria-label": `Download ${job.name}`, title: "Download" }, icon("download"));
+    away.addEventListener("click", () => void this.#remove(job.id));
+    const output = make("a", { class: "close", href: `/api/jobs/${encodeURIComponent(job.id)}/output`, download: "", "aria-label": `Download ${job.name}`, title: "Download" }, icon("download"));
     return line(job.name, job.style, progress(job), share(job), job.state === "done" ? [output, away] : [away]);
   }
 
@@ -126,11 +126,6 @@ export class Batch {
       this.take([...(event.dataTransfer?.files ?? [])]);
     });
   }
-}
-
-/** @param {any} answer a list, or an object that holds it @returns {JobCard[]} */
-function jobsOf(answer) {
-  return Array.isArray(answer) ? answer : (answer.jobs ?? []);
 }
 
 /** @param {XMLHttpRequest} request */

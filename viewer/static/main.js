@@ -44,7 +44,7 @@ const screen = new Screen(painting, source, {
   isOwn: (stream) => [...studio.own.values()].includes(stream),
 });
 const camera = new Camera({
-  wants: (now) => connection.isOpen && mayCapture({ now, lastSent, shownFps: screen.fps(now), bufferedBytes: connection.bufferedBytes }),
+  wants: (now) => studio.own.size > 0 && connection.isOpen && mayCapture({ now, lastSent, shownFps: screen.fps(now), bufferedBytes: connection.bufferedBytes }),
   onFrame: (jpeg, capturedMs) => {
     lastSent = performance.now();
     // Whole milliseconds come back as the picture's pts exactly.

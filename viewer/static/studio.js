@@ -11,6 +11,9 @@ import { LIVE, READY, WAITING, summary } from "./states.js";
 /** @typedef {{strength: number, keepColours: boolean}} Look */
 /** @typedef {{kind: "none" | "camera" | "stream", stream: string}} Source */
 
+/** Statistics come once a second. */
+const MISSED_S = 3;
+
 export class Studio extends EventTarget {
   /** @type {StyleCard[]} */ styles = [];
   /** @type {StreamCard[]} */ cards = [];
@@ -26,6 +29,7 @@ export class Studio extends EventTarget {
   #isAsleep = false;
   #link = READY;
   /** stream → state @type {Map<string, string>} */ #states = new Map();
+  #missed = 0;
   #sent = { camera: "", watch: "" };
   #send;
 
@@ -40,7 +44,8 @@ export class Studio extends EventTarget {
     if (this.source.kind === "stream") return new Map([[this.style, this.source.stream]]);
     if (this.source.kind === "none") return new Map();
     if (this.isGrid) return this.own;
-    const stream = this.own.get(this.style);
+    // One style for another keeps the stream: its picture stays until the first one in the new style.
+    const stream = this.own.size === 1 ? [...this.own.values()][0] : this.own.get(this.style);
     return new Map(stream ? [[this.style, stream]] : []);
   }
 
@@ -131,6 +136,7 @@ export class Studio extends EventTarget {
       this.cards = message.streams;
     } else if (message.type === "stats") {
       this.stats = message;
+      this.#missIt();
     } else if (message.type === "camera") {
       this.own = new Map(Object.entries(message.streams));
     } else if (message.type === "state") {
@@ -144,6 +150,16 @@ export class Studio extends EventTarget {
   /** @param {{state: string, stream?: string}} message; without a stream it is said of all */
   #heard({ state, stream }) {
     for (const name of stream ? [stream] : this.shown.values()) this.#states.set(name, state);
+  }
+
+  /** A stream that is gone for a few seconds, while the server answers, has ended. */
+  #missIt() {
+    const { kind, stream } = this.source;
+    const isThere = kind !== "stream" || !this.stats.connected || this.cards.some((card) => card.name === stream);
+    this.#missed = isThere ? 0 : this.#missed + 1;
+    if (this.#missed < MISSED_S) return;
+    this.source = { kind: "none", stream: "" };
+    this.dispatchEvent(new CustomEvent("complaint", { detail: `The stream ${stream} has ended.` }));
   }
 
   #wantedStyles() {

@@ -11,6 +11,8 @@ import { words } from "./stats.js";
 
 /** Fill the window while at least this much of the picture stays visible. */
 const LEAST_VISIBLE = 0.7;
+/** The wall's colours, and over how many of their pixels they run into each other. */
+const AMBIENT = { width: 96, height: 54, blur: "blur(9px) saturate(1.2)" };
 const AMBIENT_EVERY_MS = 500;
 const FRESH_MS = 5000;
 
@@ -27,6 +29,7 @@ export class View {
   /** @param {Studio} studio */
   constructor(studio) {
     this.#studio = studio;
+    Object.assign(this.#ambient, { width: AMBIENT.width, height: AMBIENT.height });
     this.#fit.value = load().fit;
     this.#fit.addEventListener("change", () => {
       remember({ fit: this.#fit.value });
@@ -87,17 +90,24 @@ export class View {
     this.#shownStyle = "";
     $("label").replaceChildren();
     this.#painting.width = this.#painting.height = 1;
+    this.#ambient.classList.remove("is-covered");
   }
 
   #place() {
     const { width, height } = this.#painting;
     const wide = (width / height) * (innerHeight / innerWidth);
     const auto = Math.min(wide, 1 / wide) >= LEAST_VISIBLE ? "cover" : "contain";
-    $("picture").dataset.fit = this.#fit.value === "auto" ? auto : this.#fit.value;
+    const fit = this.#fit.value === "auto" ? auto : this.#fit.value;
+    $("picture").dataset.fit = fit;
+    this.#ambient.classList.toggle("is-covered", this.#studio.source.kind !== "none" && fit === "cover");
   }
 
   /** @param {CanvasImageSource} picture */
   #wash(picture) {
-    this.#ambient.getContext("2d")?.drawImage(picture, 0, 0, this.#ambient.width, this.#ambient.height);
+    const context = this.#ambient.getContext("2d", { alpha: false });
+    if (!context) return;
+    context.filter = AMBIENT.blur;
+    // Larger than the canvas, so that no blurred edge shows.
+    context.drawImage(picture, -12, -12, AMBIENT.width + 24, AMBIENT.height + 24);
   }
 }

@@ -22,7 +22,7 @@ export class Wall {
   /** Make the tiles of all styles, or remove them; return stream → canvas of those that have a stream. @param {boolean} isOn */
   hang(isOn) {
     if (!isOn) this.#clear();
-    else if (this.#tiles.size === 0) for (const style of this.#studio.styles) this.#add(style);
+    else if (this.#tiles.size === 0) this.#fill();
     /** @type {Map<string, HTMLCanvasElement>} */
     const canvases = new Map();
     for (const [style, stream] of this.#studio.shown) {
@@ -45,6 +45,19 @@ export class Wall {
   /** The tiles' canvases in their order. */
   get canvases() {
     return [...this.#tiles.values()].map((tile) => tile.canvas);
+  }
+
+  #fill() {
+    const { styles } = this.#studio;
+    const wide = styles.length < 3 ? styles.length : Math.ceil(Math.sqrt(styles.length));
+    const tall = styles.length < 3 ? 1 : 2;
+    $("wall").style.setProperty("--columns", String(wide));
+    $("wall").style.setProperty("--columns-tall", String(tall));
+    for (const style of styles) this.#add(style);
+    [...$("wall").children].forEach((tile, index) => {
+      tile.classList.toggle("is-top-wide", index < wide);
+      tile.classList.toggle("is-top-tall", index < tall);
+    });
   }
 
   /** @param {import("./studio.js").StyleCard} style */
