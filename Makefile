@@ -82,8 +82,8 @@ $(BIN)/python:
 $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing Power Painter and its locked dependencies into $(VENV)"
 	@$(INSTALL) --editable .
-	@$(BIN)/python -c 'import cv2' || { echo "OpenCV needs three system libraries:" \
-	    "on Debian and Ubuntu, apt-get install libgl1 libglib2.0-0 libxcb1" >&2; exit 1; }
+	@$(BIN)/python -c 'import cv2' 2>/dev/null || { echo "OpenCV does not load. It needs three system libraries; on Debian" \
+	    "and Ubuntu: apt-get install libgl1 libglib2.0-0 libxcb1. $(BIN)/painter doctor says more." >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.gpu: $(VENV)/.base
