@@ -26,6 +26,7 @@ _STATIC = Path(__file__).resolve().parent.parent / "viewer" / "static"
 # A camera's picture of 8 megapixels is beyond what anybody paints live.
 _MAX_CAMERA_PIXELS = 1 << 23
 _TLS = "HTTPS"
+_LIMITS = PageLimits()
 
 Host = Annotated[
     str, typer.Option(help="Interface to listen on. Any but this machine's own asks visitors for a token.")
@@ -76,18 +77,19 @@ class OpenPage:
 
 
 @contextmanager
-def open_page(broker: Broker, door: Door, styles: Sequence[Style], settings: Settings) -> Iterator[OpenPage]:
+def open_page(
+    broker: Broker, door: Door, styles: Sequence[Style], settings: Settings, limits: PageLimits = _LIMITS
+) -> Iterator[OpenPage]:
     """Serve the page for as long as this lasts. Raises `UsageError` for an address or certificate that does not do."""
     access = make_access(door.host, door.token, secure=door.is_secure, names=door.allow_host)
     certificate = _certificate(door)
     with ExitStack() as stack:
         # Ended from below: the page first, so that nothing new comes; then the jobs, the reader, and the folder.
         uploads = stack.enter_context(uploads_folder())
-        limits = Limits(settings.max_pixels, settings.max_frame_mb << 20)
-        broadcast = Broadcast(broker.transport, limits=limits)
+        broadcast = Broadcast(broker.transport, limits=Limits(settings.max_pixels, settings.max_frame_mb << 20))
         stack.callback(broadcast.stop)
         atelier = stack.enter_context(closing(BatchAtelier(broker, settings)))
-        camera = Limits(_MAX_CAMERA_PIXELS, PageLimits().picture_bytes)
+        camera = Limits(_MAX_CAMERA_PIXELS, limits.picture_bytes)
         parts = Parts(
             access,
             broadcast,
@@ -96,6 +98,7 @@ def open_page(broker: Broker, door: Door, styles: Sequence[Style], settings: Set
             {style.name: _card(style) for style in styles},
             _STATIC,
             uploads,
+            limits,
         )
         server = PageServer(parts, door.host, door.port, tls.server_context(*certificate) if certificate else None)
         stack.callback(server.stop)

@@ -21,7 +21,7 @@ from viewer.web.page import Page
 log = logging.getLogger(__name__)
 
 # A page answers a ping within half of this or is gone: its camera is free within 5 s of a cable being pulled.
-_HEARTBEAT_S = 3.0
+_HEARTBEAT_S = 2.5
 # How long a page may take to say goodbye, and a download to end, when the server ends.
 _CLOSE_S = 1.0
 _START_S = 10.0
@@ -114,7 +114,9 @@ async def _socket(request: web.Request) -> web.StreamResponse:
 
 
 async def _census(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(app[DESK].take_census())
+    # The first before anybody is served: a page's first state would be wrong without it.
+    await app[DESK].take_census()
+    task = asyncio.create_task(app[DESK].keep_census())
     yield
     task.cancel()
 

@@ -104,12 +104,19 @@ class Desk:
         return {**self.book.report(), "connected": self.is_connected, **here}
 
     async def take_census(self) -> None:
-        """Look at the server once a second, for ever, and tell the pages."""
+        """Look at the server and tell the pages."""
+        self.book.look(await asyncio.to_thread(self._look))
+        for page in tuple(self.pages):
+            page.census()
+
+    async def keep_census(self) -> None:
+        """Take one a second, for ever."""
         while True:
-            self.book.look(await asyncio.to_thread(self._look))
-            for page in tuple(self.pages):
-                page.census()
             await asyncio.sleep(CENSUS_S)
+            try:
+                await self.take_census()
+            except Exception:
+                log.exception("the census goes on after a fault")
 
     def _look(self) -> Snapshot:
         broadcast = self.parts.broadcast

@@ -35,20 +35,27 @@ async def _submit(request: web.Request) -> web.StreamResponse:
     style, look = _style(request, desk), _look(request)
     if desk.uploads >= limits.uploads or sum(card.state in _OPEN for card in desk.parts.atelier.jobs()) >= limits.jobs:
         return refuse(429, "the painter has enough to do; try again when a job is done")
-    uploads.make_room(desk.parts.uploads, request.content_length or 0, limits.upload_bytes)
     name = uploads.display_name(unquote(request.headers.get(NAME_HEADER, "")))
-    desk.uploads += 1
     try:
-        chunks = request.content.iter_chunked(_CHUNK_BYTES)
-        source = await uploads.save(aiter(chunks), desk.parts.uploads, limits.upload_bytes)
-    finally:
-        desk.uploads -= 1
+        source = await _receive(request, desk)
+    except uploads.TooLarge as error:
+        return refuse(413, str(error))
     try:
         job = await asyncio.to_thread(desk.parts.atelier.submit, source, name, style, look)
     except BaseException:
         shutil.rmtree(source.parent)
         raise
     return web.json_response({"id": job}, status=201, headers={"Location": f"/api/jobs/{job}"})
+
+
+async def _receive(request: web.Request, desk: Desk) -> Path:
+    folder, limit = desk.parts.uploads, desk.parts.limits.upload_bytes
+    uploads.make_room(folder, request.content_length or 0, limit)
+    desk.uploads += 1
+    try:
+        return await uploads.save(aiter(request.content.iter_chunked(_CHUNK_BYTES)), folder, limit)
+    finally:
+        desk.uploads -= 1
 
 
 async def _list(request: web.Request) -> web.StreamResponse:

@@ -35,6 +35,10 @@ _MAGIC = (
 )
 
 
+class TooLarge(UsageError):
+    """More bytes than an upload may have."""
+
+
 def suffix_of(head: bytes) -> str:
     """Return the suffix for a file that begins so. Raises `UsageError` for what is neither video nor photo."""
     for magic, suffix in _MAGIC:
@@ -50,9 +54,9 @@ def display_name(given: str) -> str:
 
 
 def make_room(folder: Path, length: int, limit: int) -> None:
-    """Refuse a file before it comes. Raises `UsageError` above `limit` bytes, `SinkError` on a full disk."""
+    """Refuse a file before it comes. Raises `TooLarge` above `limit` bytes, `SinkError` on a full disk."""
     if length > limit:
-        raise UsageError(f"{length / 1e9:.1f} GB are too much; at most {limit / 1e9:.1f} GB are taken")
+        raise TooLarge(f"{length / 1e9:.1f} GB are too much; at most {limit / 1e9:.1f} GB are taken")
     if shutil.disk_usage(folder).free - length < _SPARE_BYTES:
         raise SinkError("the disk of this server is full")
 
@@ -84,7 +88,7 @@ async def _write(chunks: AsyncIterator[bytes], home: Path, limit: int) -> Path:
             while chunk:
                 written += len(chunk)
                 if written > limit:
-                    raise UsageError(f"the file is larger than {limit / 1e9:.1f} GB")
+                    raise TooLarge(f"the file is larger than {limit / 1e9:.1f} GB")
                 await asyncio.to_thread(file.write, chunk)
                 chunk = await _next(chunks)
     except BaseException:
