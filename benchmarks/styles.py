@@ -28,7 +28,7 @@ from workers.classic_network import TransformerNet
 log = logging.getLogger(__name__)
 
 WEIGHTS = Path("workers/weights")
-OUT = Path("var/benchmarks")
+OUT = Path("benchmarks/results")
 SIZE = (640, 480)
 _SIZES = {"640x480": (640, 480), "1280x720": (1280, 720)}
 _CLIP_FRAMES = 24
