@@ -20,6 +20,8 @@ COMMANDS = {
     "up": "commands.up",
     "view": "commands.view",
     "paint": "commands.paint",
+    "live": "commands.live",
+    "window": "commands.window",
     "work": "commands.work",
     "styles": "commands.styles",
     "train": "commands.train",

@@ -23,6 +23,8 @@ _DEADLINE_S = 0.25
 # How soon a new watcher or a stop is noticed.
 _BLOCK_MS = 50
 _RETRY_S = 0.25
+# So far behind, a picture is no late one (those are given up within 4 s) but of a producer that was started again.
+_RESTARTED_BY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ class Broadcast:
 
     def _take(self, name: str, channel: _Channel, entry: Entry, now_s: float) -> None:
         channel.cursor = entry.entry_id
-        if channel.reorder is None:
+        if channel.reorder is None or _is_new_start(entry.seq, channel.reorder.next_seq):
             channel.reorder = ReorderBuffer(entry.seq, deadline_s=_DEADLINE_S)
         before = channel.reorder.duplicates
         self._hand_out(name, channel, list(channel.reorder.push(entry.seq, entry, now_s)))
@@ -237,3 +239,8 @@ class Broadcast:
         with self._lock:
             for channel in self._channels.values():
                 channel.cursor, channel.reorder = b"0-0", None
+
+
+def _is_new_start(seq: int, next_seq: int) -> bool:
+    """Say whether a stream's producer was started again under the same name: it counts from 0."""
+    return seq < next_seq and (seq == 0 or next_seq - seq > _RESTARTED_BY)
