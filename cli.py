@@ -23,6 +23,7 @@ COMMANDS = {
     "live": "commands.live",
     "window": "commands.window",
     "work": "commands.work",
+    "status": "commands.status",
     "styles": "commands.styles",
     "train": "commands.train",
     "flower": "commands.flower",

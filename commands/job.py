@@ -228,6 +228,7 @@ def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:
         "height": info.height,
         "time_base": str(info.time_base),
         "rate": str(info.rate or ""),
+        "frames": info.frames or 0,
     }
 
 

@@ -57,11 +57,16 @@ class StreamCard:
     failed: int
     in_flight: int
     age_s: float
+    # Of a file: how many frames it has, 0 where its source does not say.
+    frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerBeat:
-    """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory."""
+    """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory.
+
+    `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads.
+    """
 
     name: str
     style: str
@@ -72,6 +77,7 @@ class WorkerBeat:
     rss_bytes: int = 0
     pid: int = 0
     host: str = ""
+    busy: float = 0.0
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
@@ -81,6 +87,7 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         "painted": int,
         "rss_bytes": int,
         "pid": int,
+        "busy": float,
     }
     values = {f.name: kinds.get(f.name, str)(found.get(f.name.encode(), b"0").decode()) for f in fields(WorkerBeat)}
     return WorkerBeat(**values)
@@ -125,4 +132,5 @@ def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight:
         failed=count(b"failed"),
         in_flight=in_flight,
         age_s=age_s,
+        frames=count(b"frames"),
     )

@@ -19,7 +19,7 @@ what they expect and why their order is as it is. Entries of `painted:` carry `s
 failed), `source` (the source's bytes while a viewer compares) and `frame` and `stages`, or `reason`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -262,6 +262,25 @@ class Transport:
                     batch.hgetall(f"worker:{name}")
                 return [parse_beat(found) for found in batch.execute() if found]
 
+    def queue_lengths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many tickets wait in each queue."""
+        with translated(), self._redis.pipeline(transaction=False) as batch:
+            for queue in queues:
+                batch.llen(queue)
+            return dict(zip(queues, batch.execute(), strict=True))
+
+    def memory(self) -> tuple[int, int]:
+        """Return the bytes the server uses, and may use at most (0: without bound)."""
+        with translated():
+            found = self._redis.info("memory")
+        return int(found["used_memory"]), int(found.get("maxmemory", 0))
+
+    def newest(self, stream: str) -> Entry | None:
+        """Return the newest painted entry of `stream`, None before the first."""
+        with translated():
+            found = self._redis.xrevrange(f"painted:{stream}", count=1)
+        return parse_entry(*found[0]) if found else None
+
     def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[Entry]:
         """Return painted entries later than `after` (b"0-0": from the oldest kept), waiting `block_ms` for one."""
         with translated():
@@ -278,9 +297,8 @@ class Transport:
 
     def last_entry_id(self, stream: str) -> bytes:
         """Return the cursor behind a stream's newest entry."""
-        with translated():
-            newest = self._redis.xrevrange(f"painted:{stream}", count=1)
-        return bytes(newest[0][0]) if newest else b"0-0"
+        newest = self.newest(stream)
+        return newest.entry_id if newest else b"0-0"
 
     def wish(self, stream: str, style: str, look: Look) -> bool:
         """Wish a style and look for the next frames of a live stream. False: no such stream."""

@@ -66,6 +66,7 @@ class PaintService:
         self._attempts = attempts
         self._limits = limits
         self._rate = Rate()
+        self._work_s = Rate()
         self._beats = Ticker("beats", BEAT_S, self._beat)
 
     def start(self) -> None:
@@ -116,6 +117,7 @@ class PaintService:
         return (claim.document if painting.frame is frame else pack_frame(painting.frame)), painting
 
     def _publish(self, ticket: Ticket, document: bytes, stages: Stages) -> None:
+        self._work_s.count((stages.decode_ms + stages.paint_ms + stages.encode_ms) / 1000)
         if self._server.publish(ticket.stream, ticket.seq, document, stages):
             self._rate.count()
         else:
@@ -144,9 +146,13 @@ class PaintService:
 
     def _beat(self) -> None:
         who = self._identity
-        painted, fps = self._rate.mark(time.monotonic())
+        now_s = time.monotonic()
+        painted, fps = self._rate.mark(now_s)
+        busy = min(1.0, self._work_s.mark(now_s)[1] / who.threads)
         rss = psutil.Process().memory_info().rss
-        beat = WorkerBeat(who.name, who.style, who.device, who.threads, fps, painted, rss, os.getpid(), who.host)
+        beat = WorkerBeat(
+            who.name, who.style, who.device, who.threads, fps, int(painted), rss, os.getpid(), who.host, busy
+        )
         try:
             self._server.beat_worker(beat)
         except (ServerGone, ServerFull) as error:
@@ -154,25 +160,25 @@ class PaintService:
 
 
 class Rate:
-    """Frames painted, and frames a second over the last marks. Safe between threads."""
+    """A sum (of frames, of seconds at work), and its growth a second over the last marks. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._painted = 0
-        self._marks: deque[tuple[float, int]] = deque(maxlen=_RATE_MARKS)
+        self._sum = 0.0
+        self._marks: deque[tuple[float, float]] = deque(maxlen=_RATE_MARKS)
 
-    def count(self) -> None:
-        """Note one painted frame."""
+    def count(self, amount: float = 1) -> None:
+        """Add to the sum: one painted frame, unless told otherwise."""
         with self._lock:
-            self._painted += 1
+            self._sum += amount
 
-    def mark(self, now_s: float) -> tuple[int, float]:
-        """Return how many were painted, and the rate since the oldest mark; then set a mark here."""
+    def mark(self, now_s: float) -> tuple[float, float]:
+        """Return the sum, and its growth a second since the oldest mark; then set a mark here."""
         with self._lock:
-            self._marks.append((now_s, self._painted))
+            self._marks.append((now_s, self._sum))
             since_s, before = self._marks[0]
             elapsed_s = now_s - since_s
-            return self._painted, (self._painted - before) / elapsed_s if elapsed_s > 0 else 0.0
+            return self._sum, (self._sum - before) / elapsed_s if elapsed_s > 0 else 0.0
 
 
 def _what(args: Sequence[Any]) -> str:

@@ -1,0 +1,106 @@
+"""The census under Prometheus' names, on a port of its own: for autoscalers, alerts and boards where no page runs.
+
+One scrape, one glance; rates span from one scrape to the next. While the server is away `painter_up` is 0 and the rest
+is left out, so that an alert can tell "nothing to do" from "nobody knows".
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from commands.census import Census, Glance, census, glance
+from pipeline.errors import ServerFull, ServerGone, UsageError
+from pipeline.transport import Transport
+
+
+def serve_metrics(transport: Transport, styles: Sequence[str], host: str, port: int) -> None:
+    """Answer scrapes until stopped. Raises `UsageError` when the port cannot be had."""
+    registry = CollectorRegistry()
+    registry.register(Fleet(transport, styles))
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise UsageError(f"--metrics {host}:{port}: {error.strerror or error}") from error
+    try:
+        thread.join()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Fleet:
+    """A collector. Scrapes may overlap; each has its own glance and shares the one before."""
+
+    def __init__(self, transport: Transport, styles: Sequence[str]) -> None:
+        self._transport, self._styles = transport, styles
+        self._lock = threading.Lock()
+        self._before: Glance | None = None
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: the names are known at a scrape, and the server need not answer before."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        try:
+            now = glance(self._transport, self._styles)
+        except (ServerGone, ServerFull):
+            yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 0)
+            return
+        with self._lock:
+            before, self._before = self._before or now, now
+        seen = census(before, now)
+        yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 1)
+        yield GaugeMetricFamily("painter_server_used_bytes", "memory of the server", seen.used_bytes)
+        yield GaugeMetricFamily("painter_server_max_bytes", "its bound, 0 without one", seen.max_bytes)
+        yield from _styles(seen)
+        yield from _workers(seen)
+        yield from _streams(seen)
+
+
+def _styles(seen: Census) -> Iterator[Metric]:
+    of = ["style"]
+    workers = GaugeMetricFamily("painter_workers", "workers that serve a style", labels=of)
+    wanted = GaugeMetricFamily("painter_wanted_workers", "workers a style could use now", labels=of)
+    queued = GaugeMetricFamily("painter_queue_length", "tickets that wait", labels=[*of, "mode"])
+    for line in seen.styles:
+        workers.add_metric([line.style], line.workers)
+        wanted.add_metric([line.style], line.wanted)
+        queued.add_metric([line.style, "file"], line.queued)
+        queued.add_metric([line.style, "live"], line.queued_live)
+    yield from (workers, wanted, queued)
+
+
+def _workers(seen: Census) -> Iterator[Metric]:
+    of = ["worker", "style", "device", "host"]
+    fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=of)
+    busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=of)
+    memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=of)
+    painted = CounterMetricFamily("painter_worker_painted", "frames since the worker started", labels=of)
+    for beat in seen.workers:
+        who = [beat.name, beat.style, beat.device, beat.host]
+        fps.add_metric(who, beat.fps)
+        busy.add_metric(who, beat.busy)
+        memory.add_metric(who, beat.rss_bytes)
+        painted.add_metric(who, beat.painted)
+    yield from (fps, busy, memory, painted)
+
+
+def _streams(seen: Census) -> Iterator[Metric]:
+    of = ["stream", "style", "mode"]
+    fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=of)
+    delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest frame of a live stream", labels=of)
+    flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=of)
+    frames = CounterMetricFamily("painter_frames", "frames by fate", labels=[*of, "fate"])
+    for line in seen.streams:
+        card = line.card
+        which = [card.name, card.style, card.mode]
+        fps.add_metric(which, line.fps)
+        flying.add_metric(which, card.in_flight)
+        if line.delay_ms is not None:
+            delay.add_metric(which, line.delay_ms)
+        for fate, count in (("painted", card.painted), ("dropped", card.dropped), ("failed", card.failed)):
+            frames.add_metric([*which, fate], count)
+    yield from (fps, delay, flying, frames)

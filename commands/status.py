@@ -1,0 +1,151 @@
+"""`painter status`: the fleet on one screen, as JSON, or for Prometheus. It only looks; it starts nothing."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from commands.census import Census, StreamLine, census, glance, slot_of
+from commands.exporter import serve_metrics
+from pipeline.config import broker_url
+from pipeline.connection import require_server, without_password
+from pipeline.errors import ServerUnreachable, UsageError
+from pipeline.frame import Mode
+from pipeline.records import WorkerBeat
+from pipeline.transport import Transport
+from workers.styles import list_styles
+
+# Workers beat every 2 s; rates over less would jump.
+_LOOK_S = 1.0
+# Columns of words; all others hold numbers.
+_WORDS = {"host", "slot", "device", "style", "stream", "mode", "size"}
+
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on until stopped.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a line and second.")]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option("--metrics", metavar="PORT", min=1, max=65535, help="Serve the numbers to Prometheus instead."),
+]
+Host = Annotated[str, typer.Option(help="Interface of --metrics. It has no password and shows no pictures.")]
+BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
+
+
+def status(
+    watch: Watch = False,
+    as_json: Json = False,
+    metrics: MetricsPort = None,
+    host: Host = "127.0.0.1",
+    broker: BrokerUrl = "",
+) -> None:
+    """Show hosts, workers, queues and streams: who paints what, how fast, and what waits."""
+    if metrics and (watch or as_json):
+        raise UsageError("--metrics goes alone: Prometheus asks when it wants to know")
+    url = _server(broker)
+    styles = [style.name for style in list_styles()]
+    with closing(Transport.connect(url)) as transport:
+        if metrics:
+            serve_metrics(transport, styles, host, metrics)
+        looks = islice(_looks(transport, styles), None if watch else 1)
+        if as_json:
+            for seen in looks:
+                typer.echo(json.dumps(report(seen, url)))
+        else:
+            _draw(looks, url, watch=watch)
+
+
+def report(seen: Census, url: str) -> dict[str, object]:
+    """Return a census as `--json` prints it."""
+    return {
+        "server": {"url": without_password(url), "used_bytes": seen.used_bytes, "max_bytes": seen.max_bytes},
+        "workers": [{**asdict(beat), "slot": slot_of(beat)} for beat in seen.workers],
+        "styles": [asdict(line) for line in seen.styles],
+        "streams": [
+            {**asdict(line.card), "fps": line.fps, "dropped_fps": line.dropped_fps, "delay_ms": line.delay_ms}
+            for line in seen.streams
+        ],
+    }
+
+
+def _server(url: str) -> str:
+    if not (url := url or broker_url()):
+        raise ServerUnreachable("no server runs here; `painter up` starts one, BROKER_URL or --broker names another")
+    require_server(url)
+    return url
+
+
+def _looks(transport: Transport, styles: list[str]) -> Iterator[Census]:
+    before = glance(transport, styles)
+    while True:
+        time.sleep(_LOOK_S)
+        now = glance(transport, styles)
+        yield census(before, now)
+        before = now
+
+
+def _draw(looks: Iterator[Census], url: str, *, watch: bool) -> None:
+    console = Console(highlight=False)
+    if not watch:
+        console.print(_screen(next(looks), url))
+        return
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        for seen in looks:
+            live.update(_screen(seen, url), refresh=True)
+
+
+def _screen(seen: Census, url: str) -> Group:
+    bound = f" of {_megabytes(seen.max_bytes)}" if seen.max_bytes else ""
+    hosts = len({beat.host for beat in seen.workers})
+    fps = sum(beat.fps for beat in seen.workers)
+    head = f"{without_password(url)}  {_megabytes(seen.used_bytes)}{bound}"
+    crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS"
+    return Group(f"{head}\n{crew}", _styles(seen), _workers(seen.workers), _streams(seen.streams))
+
+
+def _styles(seen: Census) -> Table:
+    table = _table("style", "workers", "wanted", "FPS", "queued", "queued live")
+    for line in seen.styles:
+        short = "bold red" if line.wanted > line.workers else ""
+        row = (line.workers, line.wanted, f"{line.fps:.1f}", line.queued, line.queued_live)
+        table.add_row(line.style, *map(str, row), style=short)
+    return table
+
+
+def _workers(beats: Sequence[WorkerBeat]) -> Table:
+    table = _table("host", "slot", "device", "style", "FPS", "busy", "memory", "painted")
+    for beat in beats:
+        numbers = (f"{beat.fps:.1f}", f"{beat.busy:.0%}", _megabytes(beat.rss_bytes), str(beat.painted))
+        table.add_row(beat.host, slot_of(beat), beat.device, beat.style, *numbers)
+    return table
+
+
+def _streams(lines: Sequence[StreamLine]) -> Table:
+    table = _table("stream", "mode", "style", "size", "FPS", "delay", "painted", "dropped", "failed", "in flight")
+    for line in lines:
+        card = line.card
+        size = f"{card.width}×{card.height}" if card.width else ""
+        delay = "" if line.delay_ms is None else f"{line.delay_ms} ms"
+        painted = f"{card.painted}/{card.frames}" if card.frames else str(card.painted)
+        # A file waits instead: nothing of it is ever dropped.
+        dropped = str(card.dropped) if card.mode == Mode.LIVE else ""
+        counts = (f"{line.fps:.1f}", delay, painted, dropped, str(card.failed), str(card.in_flight))
+        table.add_row(card.name, card.mode, card.style, size, *counts, style="bold red" if card.failed else "")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="left" if column in _WORDS else "right", overflow="ellipsis", no_wrap=True)
+    return table
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"

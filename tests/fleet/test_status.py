@@ -1,0 +1,103 @@
+"""`painter status` as it is typed: the screen, the JSON, Prometheus' port, and what it says where nothing runs."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from signal import SIGINT
+
+import pytest
+
+from pipeline.embedded import EmbeddedServer
+from pipeline.records import WorkerBeat
+from pipeline.spawn import spawn
+from pipeline.transport import Transport
+from tests.conftest import WaitUntil
+from tests.fleet.places import free_port
+
+ROOT = Path(__file__).parents[2]
+WORKER = WorkerBeat(
+    "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5
+)
+
+
+def painter(*words: str, broker: str = "") -> "subprocess.CompletedProcess[str]":
+    """Run one command."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": broker, "COLUMNS": "140"}
+    argv = [sys.executable, "-m", "cli", *words]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
+    """A server with a worker, a live stream and a ticket that waits."""
+    transport.beat_worker(WORKER)
+    transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
+    transport.submit_live("desk", 0, b"pixels", dropped=2)
+    return server
+
+
+def test_the_screen_names_hosts_slots_styles_and_streams(fleet: EmbeddedServer) -> None:
+    done = painter("status", broker=fleet.url)
+    assert done.returncode == 0, done.stderr
+    wanted = ["desk", "cpu0", "wave", "5.0", "50%", "250 MB", "70", "640×480", "workers 1   hosts 1", "starry"]
+    assert [word for word in wanted if word not in done.stdout] == []
+
+
+def test_json_is_one_object_with_the_same_numbers(fleet: EmbeddedServer) -> None:
+    done = painter("status", "--json", broker=fleet.url)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["workers"][0]["slot"] == "cpu0"
+    (stream,) = told["streams"]
+    assert (stream["name"], stream["captured"], stream["dropped"], stream["in_flight"]) == ("desk", 3, 2, 1)
+    wave = next(line for line in told["styles"] if line["style"] == "wave")
+    assert (wave["workers"], wave["wanted"]) == (1, 1)
+
+
+def test_watching_goes_on_until_ctrl_c(fleet: EmbeddedServer) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": fleet.url}
+    argv = [sys.executable, "-m", "cli", "status", "--watch", "--json"]
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(SIGINT)
+        assert process.wait(20) == 130
+    assert [line["workers"][0]["name"] for line in lines] == [WORKER.name] * 2
+
+
+def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_until: WaitUntil) -> None:
+    port = free_port()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": fleet.url}
+    process = spawn([sys.executable, "-m", "cli", "status", "--metrics", str(port)], env=env)
+    try:
+        wait_until(lambda: 'painter_wanted_workers{style="wave"} 1.0' in _get(port), 30, "wanted workers")
+        told = _get(port)
+        assert 'painter_queue_length{mode="live",style="wave"} 0.0' in told
+        assert 'painter_workers{style="wave"} 1.0' in told
+        assert 'painter_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        fleet.stop()
+        wait_until(lambda: "painter_up 0.0" in _get(port), 10, "the lost server")
+        process.send_signal(SIGINT)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        process.wait(20)
+
+
+def test_without_a_server_it_says_so_and_starts_none(tmp_path: Path) -> None:
+    done = painter("status")
+    assert done.returncode == 2
+    assert "painter up" in done.stderr
+    assert not list(tmp_path.rglob("*.sock"))
+
+
+def _get(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return ""
