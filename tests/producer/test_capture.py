@@ -331,6 +331,19 @@ def test_a_network_stream_that_falls_silent_breaks_after_its_deadline(
     reader.close()
 
 
+def test_stop_does_not_wait_for_a_camera_that_fell_silent(camera: Camera, wait_until: WaitUntil) -> None:
+    taken = Taken()
+    capture = Capture(lambda: UrlReader(camera.url("/hang"), max_pixels=MAX_PIXELS))
+    capture.open()
+    capture.start(taken)
+    wait_until(lambda: len(taken.values) >= 9)
+    start_s = time.monotonic()
+    capture.stop()
+    assert time.monotonic() - start_s < 2
+    camera.quiet.set()
+    assert capture.over.wait(5)
+
+
 @pytest.mark.parametrize("path", ["/page"], ids=["a page that is not there"])
 def test_what_is_no_stream_is_refused_in_one_line(camera: Camera, path: str) -> None:
     with pytest.raises(UsageError, match=path) as refused:
