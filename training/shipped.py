@@ -37,9 +37,9 @@ SHIPPED: dict[str, Shipped] = {
         "Gogh4.png",
         Origin("Café Terrace at Night", "Vincent van Gogh", "1888", _PUBLIC_DOMAIN, _GCOMPRIS),
     ),
-    "composition": Shipped(
-        "kandinky.png",
-        Origin("Composition VIII", "Wassily Kandinsky", "1923", _PUBLIC_DOMAIN, _GCOMPRIS),
+    "auvers": Shipped(
+        "gogh_auvert.png",
+        Origin("Street in Auvers-sur-Oise", "Vincent van Gogh", "1890", _PUBLIC_DOMAIN, _GCOMPRIS),
     ),
     "poppies": Shipped(
         "HokusaiPoppies.png",
