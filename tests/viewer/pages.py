@@ -109,6 +109,7 @@ class Site:
 
     page: OpenPage
     transport: Transport
+    broker_url: str
 
     @property
     def url(self) -> str:
@@ -147,7 +148,7 @@ def open_site(url: str, door: Door | None = None, *styles: str, **limits: Any) -
         with open_page(
             broker, door or Door("127.0.0.1", 0), cards, settings(), replace(PageLimits(), **limits)
         ) as page:
-            yield Site(page, transport)
+            yield Site(page, transport, url)
     finally:
         transport.close()
 

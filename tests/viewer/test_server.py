@@ -4,20 +4,25 @@ import asyncio
 import io
 import itertools
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import av
 import pytest
 
+from pipeline.app import create_app, send_ticket
 from pipeline.codec import decode, probe
 from pipeline.config import cache_dir, settings
 from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Codec, EncodedFrame
+from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.placement import place
+from pipeline.wire import Limits
+from producer.intake import LiveIntake
 from tests.media import Clip, make_clip
 from tests.viewer.pages import Shown, Site, Tab, eventually, jpeg, open_site, run
 from workers.launch import Fleet
@@ -135,8 +140,9 @@ def test_numbers_tell_rate_and_delay_by_stage_and_the_sum_of_fates_is_true(site:
         painter = next(worker for worker in stats["workers"] if worker["style"] == "test-sleep-40")
         assert painter["rss_bytes"] > 1 << 20
         assert 0.2 < painter["busy"] <= 1
-        assert f'painter_stream_fps{{stream="{stream}",style="test-sleep-40"}}' in metrics
-        assert f'fate="painted",stream="{stream}"' in metrics
+        assert f'painter_stream_fps{{mode="live",stream="{stream}",style="test-sleep-40"}}' in metrics
+        assert f'fate="painted",mode="live",stream="{stream}"' in metrics
+        assert 'painter_worker_busy{device="cpu"' in metrics
 
     run(visit())
 
@@ -234,6 +240,91 @@ def test_camera_off_frees_the_camera_and_leaves_the_page(site: Site) -> None:
             await tab.say("camera_off")
             await eventually(lambda: not site.transport.streams(), 5)
             assert await tab.camera("test-identity")
+
+    run(visit())
+
+
+@contextmanager
+def elsewhere(site: Site, name: str, style: str) -> Iterator[None]:
+    """A live stream that no page produces."""
+    app = create_app(site.broker_url)
+    intake = LiveIntake(site.transport, partial(send_ticket, app), Limits(1 << 20, 1 << 20))
+    session = intake.open(name, [style], Look())
+    ended = threading.Event()
+
+    def film() -> None:
+        for number in itertools.count():
+            session.offer(jpeg(number), number * 40)
+            if ended.wait(1 / FPS):
+                return
+
+    thread = threading.Thread(target=film)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        session.close()
+
+
+async def _appears(tab: Tab, name: str) -> dict[str, object]:
+    while not (found := [card for card in (await tab.hear("streams"))["streams"] if card["name"] == name]):
+        pass
+    card: dict[str, object] = found[0]
+    return card
+
+
+def test_a_stream_from_elsewhere_shows_up_by_itself_and_several_pages_cost_one_painting(site: Site) -> None:
+    async def visit() -> None:
+        async with site.tab() as one, site.tab() as two:
+            with elsewhere(site, "garden", "test-identity"):
+                for tab in (one, two):
+                    await _appears(tab, "garden")
+                    await tab.watch("garden")
+                drawn = await asyncio.gather(draw(one, 48, is_own=False), draw(two, 48, is_own=False))
+                assert (
+                    len({shown.header["seq"] for shown in drawn[0]} & {shown.header["seq"] for shown in drawn[1]}) > 24
+                )
+                card = await _appears(one, "garden")
+                assert int(str(card["painted"])) <= int(str(card["captured"]))
+                await one.say("wish", stream="garden", style="test-sleep-40", strength=1)
+                async with asyncio.timeout(5):
+                    while (await draw(two, 1, is_own=False))[0].header["style"] != "test-sleep-40":
+                        pass
+            await eventually(lambda: not site.transport.streams(), 5)
+
+    run(visit())
+
+
+def _typical(delays_ms: list[float]) -> float:
+    return sorted(delays_ms)[len(delays_ms) // 2]
+
+
+@pytest.mark.timeout(120)
+def test_many_pages_share_the_painters_and_load_is_dropped_not_queued(site: Site) -> None:
+    """One worker paints 25 frames a second; four cameras bring 96."""
+
+    async def film_and_draw(seconds: float) -> tuple[float, float]:
+        async with site.tab() as tab:
+            (stream,) = (await tab.camera("test-sleep-40")).values()
+            await tab.watch(stream)
+            delays_ms = []
+            async with filming(tab):
+                await draw(tab, 5)
+                began_s = time.monotonic()
+                while time.monotonic() - began_s < seconds:
+                    (shown,) = await draw(tab, 1)
+                    delays_ms.append(now_ms() - shown.header["pts"])
+            return len(delays_ms) / seconds, _typical(delays_ms)
+
+    async def visit() -> None:
+        alone_fps, alone_ms = await film_and_draw(3)
+        shared = await asyncio.gather(*(film_and_draw(8) for _ in range(4)))
+        rates = [fps for fps, _ in shared]
+        assert sum(rates) > 0.7 * alone_fps
+        assert max(rates) - min(rates) < 0.25 * max(rates)
+        assert max(delay_ms for _, delay_ms in shared) < 2 * alone_ms + 40
 
     run(visit())
 

@@ -53,7 +53,7 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
 
 
 class Metrics:
-    """The numbers of `/api/stats` under Prometheus' names; one scrape, one collector."""
+    """The numbers of `/api/stats` for Prometheus, named as in `commands/exporter.py`; one collector a scrape."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._book = desk, desk.book
@@ -68,13 +68,13 @@ class Metrics:
         yield from self._workers()
 
     def _streams(self) -> Iterator[Metric]:
-        labels = ("stream", "style")
+        labels = ("stream", "style", "mode")
         fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=labels)
         frames = CounterMetricFamily("painter_frames", "frames of live streams by fate", labels=(*labels, "fate"))
         flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=labels)
         delays = GaugeMetricFamily("painter_delay_ms", "recent delay by stage", labels=(*labels, "stage", "quantile"))
         for card in self._book.now.streams:
-            of = (card.name, card.style)
+            of = (card.name, card.style, card.mode)
             fps.add_metric(of, self._book.fps_of(card.name))
             flying.add_metric(of, card.in_flight)
             late = self._book.late_of(card.name)
@@ -87,13 +87,15 @@ class Metrics:
         yield from (fps, frames, flying, delays)
 
     def _workers(self) -> Iterator[Metric]:
-        labels = ("worker", "style", "device")
+        labels = ("worker", "style", "device", "host")
         fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=labels)
+        busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=labels)
         memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=labels)
         painted = CounterMetricFamily("painter_worker_painted", "frames since the worker started", labels=labels)
         for beat in self._book.now.workers:
-            of = (beat.name, beat.style, beat.device)
+            of = (beat.name, beat.style, beat.device, beat.host)
             fps.add_metric(of, beat.fps)
+            busy.add_metric(of, beat.busy)
             memory.add_metric(of, beat.rss_bytes)
             painted.add_metric(of, beat.painted)
-        yield from (fps, memory, painted)
+        yield from (fps, busy, memory, painted)

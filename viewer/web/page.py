@@ -179,7 +179,8 @@ class Page:
         self._require_styles(wish.style)
         if not self._desk.may_watch(wish.stream, self):
             raise UsageError(f"no stream {wish.stream}")
-        await asyncio.to_thread(self._desk.parts.intake.wish, wish.stream, wish.style, wish.look)
+        if not await asyncio.to_thread(self._desk.parts.intake.wish, wish.stream, wish.style, wish.look):
+            raise UsageError(f"stream {wish.stream} has ended")
 
     def _require_styles(self, *styles: str) -> None:
         known = self._desk.parts.styles

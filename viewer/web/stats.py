@@ -75,8 +75,6 @@ class Book:
     def __init__(self) -> None:
         self.now = Snapshot()
         self._streams: dict[str, _Stream] = {}
-        # Painting time of each worker's latest pictures, for its busy share.
-        self._work: dict[str, Percentiles] = {}
 
     def look(self, snapshot: Snapshot) -> None:
         """Take in what the server says now."""
@@ -86,8 +84,6 @@ class Book:
         names = {card.name for card in snapshot.streams}
         for gone in self._streams.keys() - names:
             del self._streams[gone]
-        for gone in self._work.keys() - {beat.name for beat in snapshot.workers}:
-            del self._work[gone]
         for card in snapshot.streams:
             self._stream(card.name).painted.append((snapshot.at_s, card.painted))
 
@@ -99,7 +95,6 @@ class Book:
         times.note("decode", stages.decode_ms)
         times.note("paint", stages.paint_ms)
         times.note("encode", stages.encode_ms)
-        self._work.setdefault(stages.worker, Percentiles(_KEPT)).add(work_ms(stages))
 
     def note_drawn(self, stream: str, durations_ms: Mapping[str, float]) -> None:
         """Note what only a drawn picture tells: delay, capture, wait, return."""
@@ -128,18 +123,14 @@ class Book:
         """Return the stream's durations."""
         return self._stream(stream).times.report()
 
-    def busy_of(self, beat: WorkerBeat) -> float | None:
-        """Return the share of its time a worker paints, None before one of its pictures was shown."""
-        work = self._work.get(beat.name)
-        typical_ms = work.at(50) if work else None
-        return None if typical_ms is None else round(min(1.0, beat.fps * typical_ms / 1000), 2)
-
     def report(self) -> dict[str, object]:
         """Return everything as `/api/stats` and the page show it."""
         return {
             "connected": self.now.is_connected,
             "streams": [self._stream_report(card) for card in self.now.streams],
-            "workers": [{**asdict(beat), "busy": self.busy_of(beat)} for beat in self.now.workers],
+            "workers": [
+                {**asdict(beat), "fps": round(beat.fps, 1), "busy": round(beat.busy, 2)} for beat in self.now.workers
+            ],
         }
 
     def _stream_report(self, card: StreamCard) -> dict[str, object]:
