@@ -28,6 +28,8 @@ _STATISTICS_BATCHES = 24
 _SURVEY_BATCHES = 60
 # One unlucky crop must not throw the network into black: it does not come back from there.
 _LARGEST_GRADIENT = 10.0
+# The rate rises over the first steps, while Adam has seen few gradients of the new losses.
+_RAMP_STEPS = 30
 
 
 class Run:
@@ -39,7 +41,7 @@ class Run:
         self.backbone = backbone.to(self.device)
         torch.manual_seed(recipe.seed)
         self.network = StyleNetwork(recipe.widths, normed=True).to(self.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
+        self.optimizer = self._fresh_optimizer()
         self.iteration, self.iterations, self.seconds = 0, 0, 0.0
         self.is_frozen = False
         self.wanted = losses.style_grams(self.backbone, painting.to(self.device))
@@ -71,6 +73,9 @@ class Run:
             self._set_learning_rate(self.recipe.learning_rate * (0.3 + peak * left))
             photo = self._crops(_WARM_UP, step, 64 if left > 0.5 else 96)
             self._descend(F.l1_loss(self.network(photo), self.palette(photo)))
+        # What Adam learnt from these small gradients would make its first steps on the large ones to come huge:
+        # one run of three died of that within 75 iterations.
+        self.optimizer = self._fresh_optimizer()
 
     def step(self) -> losses.Terms:
         """One iteration."""
@@ -78,7 +83,8 @@ class Run:
         if progress >= self.recipe.freeze_at and not self.is_frozen:
             self._freeze()
         self.network.train(not self.is_frozen)
-        self._set_learning_rate(self.recipe.learning_rate_at(progress))
+        ramp = min(1.0, (self.iteration + 1) / _RAMP_STEPS)
+        self._set_learning_rate(self.recipe.learning_rate_at(progress) * ramp)
         photo = self._crops(_TRAINING, self.iteration, self.recipe.crop_px)
         # The shake draws from the same stream as the crops, behind them.
         rng = np.random.default_rng([self.recipe.seed, _TRAINING, self.iteration, 1])
@@ -138,6 +144,9 @@ class Run:
             for step in range(_STATISTICS_BATCHES):
                 self.network(self._crops(_STATISTICS, step, self.recipe.crop_px))
         self.is_frozen = True
+
+    def _fresh_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate)
 
     def _set_learning_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
