@@ -20,6 +20,7 @@ from producer import readers
 from producer.capture import Capture, Pacer, Picture, delays
 from producer.readers import CameraReader, FileReader, UrlReader, require_url
 from tests.media import Clip, make_clip
+from tests.producer.rtsp import RtspCamera
 
 MAX_PIXELS = 1 << 26
 WaitUntil = Callable[..., None]
@@ -342,6 +343,26 @@ def test_stop_does_not_wait_for_a_camera_that_fell_silent(camera: Camera, wait_u
     assert time.monotonic() - start_s < 2
     camera.quiet.set()
     assert capture.over.wait(5)
+
+
+def test_an_rtsp_camera_is_read_and_asked_again_when_it_falls_silent(
+    tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_READ_S", 0.3)
+    with RtspCamera(make_clip(tmp_path / "clip.ts", Clip(frames=40))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        taken = Taken()
+        capture = Capture(lambda: UrlReader(server.url, max_pixels=MAX_PIXELS), wait_before=lambda: repeat(0.01))
+        capture.open()
+        capture.start(taken)
+        wait_until(lambda: len(taken.values) > 30)
+        wait_until(lambda: server.visits > 1 and len(taken.values) > 60, 10)
+        capture.stop()
+        assert capture.over.wait(5)
+        server.quiet.set()
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("path", ["/page"], ids=["a page that is not there"])
