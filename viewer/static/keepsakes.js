@@ -38,6 +38,7 @@ export async function snapshot(canvases, name, columns = 3) {
 
 export class Recorder {
   /** @type {MediaRecorder | null} */ #recorder = null;
+  #since = 0;
   #canvas;
   #onChange;
 
@@ -49,6 +50,13 @@ export class Recorder {
 
   get isOn() {
     return this.#recorder !== null;
+  }
+
+  /** How long the film is so far: `0:07`, "" when none is made. */
+  get length() {
+    if (!this.isOn) return "";
+    const seconds = Math.floor((performance.now() - this.#since) / 1000);
+    return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   }
 
   /** Begin a film named after `name`. Throws where the browser cannot record. @param {string} name */
@@ -71,6 +79,7 @@ export class Recorder {
     // A part a second, so that a crash of the encoder costs a second.
     recorder.start(1000);
     this.#recorder = recorder;
+    this.#since = performance.now();
     this.#onChange(true);
   }
 

@@ -27,11 +27,18 @@ const painting = /** @type {HTMLCanvasElement} */ ($("painting"));
 const source = /** @type {HTMLCanvasElement} */ ($("source"));
 const prefs = load();
 let lastSent = 0;
+// One after the other, so that pictures stay in order; the server has at most two of a stream on their way.
+let reading = Promise.resolve();
 
 const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
   onOpen: () => studio.setLink(LIVE),
   onMessage: (message) => studio.receive(message),
-  onBinary: (message) => void readPicture(message).then((picture) => screen.offer(picture), (error) => notify(`A picture could not be read: ${error.message}`, { isBad: true })),
+  onBinary: (message) => {
+    reading = reading.then(() => readPicture(message)).then(
+      (picture) => screen.offer(picture),
+      (error) => notify(`A picture could not be read: ${error.message}`, { isBad: true }),
+    );
+  },
   onState: (state) => state !== LIVE && studio.setLink(state),
 });
 const studio = new Studio((message) => connection.send(message));
@@ -85,7 +92,7 @@ function tick() {
   const now = performance.now();
   const stream = [...studio.shown.values()][0] ?? "";
   const reading = screen.read(stream, now);
-  view.read(reading);
+  view.read(reading, recorder.length);
   wall.tell((name) => screen.read(name, now));
   insight.tick(reading);
 }

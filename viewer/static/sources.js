@@ -17,6 +17,8 @@ const SIZES = [
 ];
 
 export class Sources {
+  /** A stream named in the page's address, watched as soon as it shows up. */
+  #linked = decodeURIComponent(location.hash.slice(1));
   #studio;
   #camera;
   #device = /** @type {HTMLSelectElement} */ ($("device"));
@@ -63,6 +65,7 @@ export class Sources {
       return notify(cameraRefusal(error), { isBad: true });
     }
     $("camera-note").textContent = "";
+    history.replaceState(null, "", location.pathname);
     if (this.#studio.source.kind !== "camera") this.#studio.show({ kind: "camera", stream: "" });
     await this.#list();
   }
@@ -76,6 +79,7 @@ export class Sources {
   /** @param {string} stream */
   watch(stream) {
     this.#camera.stop();
+    history.replaceState(null, "", `#${encodeURIComponent(stream)}`);
     this.#studio.show({ kind: "stream", stream });
   }
 
@@ -110,6 +114,11 @@ export class Sources {
   }
 
   #tell() {
+    const linked = this.#linked && this.#studio.cards.find((card) => card.name === this.#linked);
+    if (linked) {
+      this.#linked = "";
+      return this.watch(linked.name);
+    }
     const isOn = this.#studio.source.kind === "camera";
     $("camera-toggle").textContent = isOn ? "Turn the camera off" : "Start the camera";
     $("camera-toggle").classList.toggle("is-primary", !isOn);

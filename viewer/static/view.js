@@ -69,9 +69,10 @@ export class View {
     this.#wash(this.#painting);
   }
 
-  /** @param {{fps: number, p50: number | null}} reading */
-  read({ fps, p50 }) {
-    $("readout").textContent = p50 === null ? `${fps.toFixed(1)} FPS` : `${fps.toFixed(1)} FPS · ${words(p50)}`;
+  /** @param {{fps: number, p50: number | null}} reading @param {string} filmLength "" when nothing is recorded */
+  read({ fps, p50 }, filmLength) {
+    const parts = [`${fps.toFixed(1)} FPS`, p50 === null ? "" : words(p50), filmLength && `film ${filmLength}`];
+    $("readout").textContent = parts.filter(Boolean).join(" · ");
   }
 
   /** @param {string} style */
