@@ -1,7 +1,10 @@
-"""`painter live` as its user has it: a stream others can watch, restyle and lose; clean ends and what a kill leaves."""
+"""`painter live` and `painter window` as users have them: a stream to watch, restyle and lose, clean ends, one line
+for what is wrong.
+"""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,13 +34,14 @@ class Process:
     """One `painter` command; what it says goes to a file each."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir()
+        self.folder = folder
         self.out, self.err = folder / "out", folder / "err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "cli", *words],
-                cwd=ROOT,
-                env={**os.environ, "PAINTER_TEST_STYLES": "1"},
+                cwd=folder,
+                env={**os.environ, "PAINTER_TEST_STYLES": "1", "PYTHONPATH": str(ROOT)},
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -192,8 +196,8 @@ def test_a_viewers_wish_is_followed_and_a_missing_worker_told(
     [
         (["--camera", "250"], "camera 250 cannot be opened"),
         (["--file", "nothing.mp4"], "nothing.mp4: no such file"),
-        (["--file", "README.md"], "README.md: not a playable video"),
-        (["--file", "tests"], "--file takes a video"),
+        (["--file", __file__], "test_live_command.py: not a playable video"),
+        (["--file", "/"], "--file takes a video"),
         (["--url", "ftp://x/y"], "ftp://x/y: not an address"),
         (["--url", "http://127.0.0.1:1/x"], "http://127.0.0.1:1/x: connection refused"),
         (["--camera", "0", "--url", "http://x/y"], "one source at a time"),
@@ -211,6 +215,65 @@ def test_bad_input_is_said_in_one_line(start: Start, words: list[str], said: str
     (line,) = refused.err.read_text().splitlines()
     assert said in line
     assert refused.out.read_text() == ""
+
+
+# -- painter window ----------------------------------------------------------------------------------------------------
+
+
+def test_a_window_without_a_display_is_refused_in_one_line(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(variable, raising=False)
+    refused = start("window", "cam")
+    assert refused.wait(30) == 2
+    assert refused.err.read_text() == (
+        "painter: no window can be opened here: no display; `painter view` shows streams in a browser\n"
+    )
+
+
+@pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
+def test_a_window_shows_the_stream_and_its_keys_work(
+    start: Start, clip: Path, server: EmbeddedServer, transport: Transport, display: str
+) -> None:
+    start("work", "--styles", "test-identity", "--workers", "1", "--broker", server.url)
+    _wait_for(transport.workers)
+    start("live", "--file", clip, "--loop", "-s", "test-identity", "--broker", server.url)
+    _wait_for(lambda: names(transport) == ["clip"])
+    nobody = start("window", "nobody", "--broker", server.url)
+    assert nobody.wait(30) == 2
+    assert nobody.err.read_text() == "painter: no live stream 'nobody'; there are clip\n"
+    window = start("window", "clip", "--broker", server.url)
+
+    def pressed(key: str) -> bool:
+        found = _xdotool("search", "--name", "^clip").split()
+        return bool(found) and _xdotool("key", "--window", found[-1], key) == ""
+
+    _wait_for(lambda: "FPS" in _xdotool("search", "--name", "^clip", "getwindowname"))
+    _wait_for(lambda: pressed("s") and list(window.folder.glob("clip-*.png")))
+    _wait_for(lambda: pressed("q") or not window.is_running())
+    assert window.wait(10) == 0
+    assert window.err.read_text() == ""
+
+
+@pytest.fixture
+def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A display of the test's own."""
+    there, ours = os.pipe()
+    xvfb = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(ours), "-screen", "0", "640x480x24", "-nolisten", "tcp"],
+        pass_fds=(ours,),
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(ours)
+    with open(there) as numbers:
+        name = f":{numbers.readline().strip()}"
+    monkeypatch.setenv("DISPLAY", name)
+    yield name
+    xvfb.terminate()
+    xvfb.wait(10)
+
+
+def _xdotool(*words: str) -> str:
+    return subprocess.run(["xdotool", *words], capture_output=True, text=True, timeout=10, check=False).stdout
 
 
 def _wait_for(condition: Callable[[], object], deadline_s: float = 30) -> None:
