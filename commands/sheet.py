@@ -1,5 +1,6 @@
 """The contact sheet: one photo large, beside it the same photo in every style, each with its painting's name."""
 
+import unicodedata
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -93,7 +94,12 @@ def _place(sheet: Image.Image, cell: _Cell, at: tuple[int, int], size: tuple[int
     below = at[1] + size[1]
     draw.text((at[0], below + 8), cell.title, _INK, ImageFont.load_default(24))
     font = ImageFont.load_default(16)
-    draw.text((at[0], below + 38), _shortened(cell.subtitle, font, size[0]), _PALE, font)
+    draw.text((at[0], below + 38), _shortened(_plain(cell.subtitle), font, size[0]), _PALE, font)
+
+
+def _plain(text: str) -> str:
+    """Return `text` without accents: the font that comes with Pillow draws é as an empty box."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
