@@ -59,7 +59,7 @@ class Desktop:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(name, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._is_sized = False
 
     @property

@@ -1,0 +1,102 @@
+"""What `painter live` does to its pictures and its name: nothing is encoded in vain, nobody's stream is taken over."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from commands import live_stream
+from commands.live_stream import LiveStream, Sizing, free_name
+from pipeline.errors import UsageError
+from pipeline.frame import EncodedFrame, Look
+from pipeline.transport import Transport
+from pipeline.wire import Limits, Ticket, unpack_frame
+from producer.live import Channel, LiveFeed
+
+WaitUntil = Callable[..., None]
+PIXELS = np.full((96, 128, 3), 90, np.uint8)
+
+
+@pytest.fixture
+def tickets() -> list[Ticket]:
+    return []
+
+
+@pytest.fixture
+def feed(transport: Transport, tickets: list[Ticket]) -> Iterator[LiveFeed]:
+    opened = LiveFeed(Channel("cam", transport, lambda style, ticket: tickets.append(ticket)), "wave", Look())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def living(transport: Transport) -> Iterator[str]:
+    """A stream that gives its sign of life."""
+    transport.open_stream("cam", {"mode": "live"})
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(0.05):
+            transport.touch_stream("cam")
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield "cam"
+    stop.set()
+    thread.join()
+
+
+def test_only_pictures_that_get_a_place_are_encoded(
+    transport: Transport,
+    feed: LiveFeed,
+    tickets: list[Ticket],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: WaitUntil,
+) -> None:
+    encoded: list[int] = []
+    encode = live_stream.encode
+
+    def noted(frame: live_stream.Frame, *rest: live_stream.Codec, quality: int) -> EncodedFrame:
+        encoded.append(frame.pts)
+        return encode(frame, *rest, quality=quality)
+
+    monkeypatch.setattr(live_stream, "encode", noted)
+    stream = LiveStream(feed, transport, Sizing((64, 64)))
+    for pts in range(100):
+        stream.take(PIXELS, pts)
+    stream.start()
+    wait_until(lambda: tickets)
+    assert encoded == [99]
+    claim = transport.claim("cam", 0, 1000)
+    assert claim is not None
+    frame = unpack_frame(claim.document, Limits(1 << 20, 1 << 20))
+    assert (frame.width, frame.height, frame.pts) == (64, 48, 99)
+    counters = stream.look_after(1.0).counters
+    assert (counters.captured, counters.dropped, counters.in_flight) == (100, 99, 1)
+
+
+def test_a_name_is_made_of_its_source_and_numbered_when_taken(transport: Transport, living: str) -> None:
+    assert free_name(transport, "", "my clip: (1)") == "my-clip-1"
+    assert free_name(transport, "", "///") == "live"
+    assert free_name(transport, "", living) == "cam-2"
+
+
+def test_a_wished_name_somebody_uses_is_refused(transport: Transport, living: str) -> None:
+    with pytest.raises(UsageError, match="a stream called cam runs already"):
+        free_name(transport, living, "")
+
+
+def test_a_file_being_painted_keeps_its_name(transport: Transport) -> None:
+    transport.open_stream("job", {"mode": "file"})
+    with pytest.raises(UsageError):
+        free_name(transport, "job", "")
+
+
+def test_what_a_killed_producer_left_is_removed_with_its_places(transport: Transport) -> None:
+    transport.open_stream("cam", {"mode": "live", "style": "wave"})
+    assert transport.grant("wave", "cam", 0, 1)
+    transport.submit_live("cam", 0, b"", dropped=0)
+    assert free_name(transport, "cam", "") == "cam"
+    assert transport.streams() == []
+    assert transport.grant("wave", "cam", 1, 1)
