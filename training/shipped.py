@@ -45,9 +45,9 @@ SHIPPED: dict[str, Shipped] = {
         "HokusaiPoppies.png",
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
     ),
-    "moulin": Shipped(
-        "renoir-moulin_de_la_galette.png",
-        Origin("Bal du moulin de la Galette", "Pierre-Auguste Renoir", "1876", _PUBLIC_DOMAIN, _GCOMPRIS),
+    "summertime": Shipped(
+        "cassat_summertime.png",
+        Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
     ),
 }
 ITERATIONS = 900
