@@ -2,8 +2,11 @@
 
 from pipeline.config import broker_url as _find_broker
 from pipeline.config import settings as _settings
+from pipeline.connection import celery_options as _celery_options
 
 broker_url = _find_broker() or "redis://localhost:6379/0"
+# A rediss:// server's certificate is always checked: PAINTER_TLS_CA, else the system's authorities.
+broker_use_ssl, _sentinels = _celery_options(broker_url)
 
 # msgpack only, in every direction: nothing we receive can make us run code.
 task_serializer = "msgpack"
@@ -43,6 +46,8 @@ broker_transport_options = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
+    # For sentinel:// URLs: the name of the master, and how to speak with the sentinels.
+    **_sentinels,
 }
 
 # Flower switches events on when it watches; they cost about 1 ms of CPU a frame over all processes.

@@ -27,6 +27,7 @@ COMMANDS = {
     "styles": "commands.styles",
     "train": "commands.train",
     "flower": "commands.flower",
+    "acl": "commands.acl",
     "doctor": "commands.doctor",
 }
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143

@@ -7,6 +7,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Transport as RedisTransport
 
+from pipeline.connection import celery_options
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.queues import queue_of
 from pipeline.wire import TASK_NAME, Ticket
@@ -20,7 +21,9 @@ def create_app(broker_url: str = "") -> Celery:
     app = Celery("power-painter", set_as_current=False)
     app.config_from_object("celeryconfig")
     if broker_url:
-        app.conf.update(broker_url=broker_url)
+        tls, sentinels = celery_options(broker_url)
+        transport_options = {**app.conf.broker_transport_options, **sentinels}
+        app.conf.update(broker_url=broker_url, broker_use_ssl=tls, broker_transport_options=transport_options)
     return app
 
 

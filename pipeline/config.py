@@ -23,6 +23,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PAINTER_", frozen=True, extra="ignore")
 
     broker_url: str = Field("", validation_alias="BROKER_URL", description="server to use; empty: the embedded one")
+    tls_ca: Path | None = Field(None, description="CA of a rediss:// or sentinel:// server (PEM); unset: the system's")
+    tls_cert: Path | None = Field(None, description="our client certificate (PEM), where the server asks for one")
+    tls_key: Path | None = Field(None, description="its key (PEM)")
+    sentinel_master: str = Field("mymaster", description="name under which the sentinels watch the server")
+    sentinel_password: str = Field("", description="password of the sentinels themselves")
     jpeg_quality: int = Field(95, ge=50, le=100, description="JPEG quality of video frames on the wire")
     lease_s: float = Field(1.5, ge=0.2, le=60, description="how long a claim holds a frame without renewal")
     renew_s: float = Field(0.5, ge=0.05, le=20, description="how often a worker renews its leases")

@@ -1,19 +1,29 @@
-"""Connections to the server: URLs in Celery's spelling, the client's errors turned into the two a caller can act on."""
+"""Connections to the server: URLs in Celery's spelling, the client's errors turned into the two a caller can act on.
+
+Ours and Celery's are made from the same URL and settings (`celery_options`), so both end at the same server.
+"""
 
 import os
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import NoPermissionError
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
+from pipeline.config import settings
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
 
 # Above every block time in `transport.py`, or a quiet stream would look like a dead server.
 _SOCKET_TIMEOUT_S = 5.0
+# A sentinel answers at once or is skipped for the next one.
+_SENTINEL_TIMEOUT_S = 0.5
+_SENTINEL_PORT = 26379
 
 
 def answers(url: str) -> bool:
@@ -21,32 +31,34 @@ def answers(url: str) -> bool:
     if url.startswith("redis+socket:") and not os.path.exists(urlsplit(url).path):
         return False
     try:
-        with open_client(url, timeout_s=2.0, retries=0) as client:
-            return bool(client.ping())
+        _ping(url)
     except redis.RedisError:
         return False
+    return True
 
 
 def require_server(url: str) -> None:
-    """Raise `ServerUnreachable`, naming `url` without its password, unless a server answers there."""
-    if not answers(url):
+    """Raise `ServerUnreachable`, naming `url` without its password, unless a server answers there and lets us in."""
+    shown = without_password(url)
+    try:
+        _ping(url)
+    except (redis.AuthenticationError, NoPermissionError) as error:
+        raise ServerUnreachable(f"the server at {shown} does not let us in: {error}") from error
+    except redis.RedisError as error:
+        told = f" ({error}; PAINTER_TLS_CA names its CA)" if "CERTIFICATE" in str(error) else ""
         raise ServerUnreachable(
-            f"no server answers at {without_password(url)}; start one, or unset BROKER_URL for the embedded one"
-        )
+            f"no server answers at {shown}{told}; start one, or unset BROKER_URL for the embedded one"
+        ) from error
 
 
 def without_password(url: str) -> str:
-    """Return `url` fit to be shown."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, host = parts.username or "", parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{user}:***@{host}").geturl()
+    """Return `url`, sentinels joined by `;` among them, fit to be shown."""
+    return ";".join(_masked(one) for one in url.split(";"))
 
 
 def open_client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int = 2) -> "redis.Redis":
     """Return a client for a Celery-style URL; nothing is sent yet. Raises `ServerUnreachable` for others."""
-    parts = urlsplit(url)
+    parts = urlsplit(url.split(";")[0])
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(timeout_s, 2.0),
@@ -56,12 +68,23 @@ def open_client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int 
     if parts.scheme in ("redis+socket", "unix"):
         database = int(parse_qs(parts.query).get("virtual_host", ["0"])[0])
         return redis.Redis(unix_socket_path=parts.path, db=database, password=parts.password, **options)
+    options |= {"health_check_interval": 5, **_tls(url)}
     try:
-        return redis.Redis.from_url(url, health_check_interval=5, **options)
+        if parts.scheme == "sentinel":
+            return _watched_by_sentinels(url, options)
+        return redis.Redis.from_url(url, **options)
     except ValueError as error:
         raise ServerUnreachable(
-            f"BROKER_URL {without_password(url)!r} is not redis://, rediss:// or redis+socket://"
+            f"BROKER_URL {without_password(url)!r} is not redis://, rediss://, redis+socket:// or sentinel://"
         ) from error
+
+
+def celery_options(url: str) -> tuple[dict[str, Any] | bool, dict[str, Any]]:
+    """Return Celery's `broker_use_ssl` for `url`, and what its transport must know of sentinels."""
+    tls = _tls(url)
+    if not url.startswith("sentinel://"):
+        return tls or False, {}
+    return tls or False, {"master_name": settings().sentinel_master, "sentinel_kwargs": _sentinel_options(tls)}
 
 
 @contextmanager
@@ -77,4 +100,54 @@ def translated() -> Iterator[None]:
         # A script's refusal at maxmemory keeps its OOM code only as the text's first word.
         if str(error).startswith("OOM"):
             raise ServerFull("the server is at its maxmemory") from error
+        # Between two masters: the old one only reads, and a new one is still loading.
+        if str(error).startswith(("READONLY", "LOADING", "You can't write against a read only replica")):
+            raise ServerGone(str(error)) from error
         raise
+
+
+def _ping(url: str) -> None:
+    with open_client(url, timeout_s=2.0, retries=0) as client:
+        client.ping()
+
+
+def _masked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, host = parts.username or "", parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{user}:***@{host}").geturl()
+
+
+def _watched_by_sentinels(url: str, options: dict[str, Any]) -> "redis.Redis":
+    """Return a client of the present master. As in Celery, user, password and database stand in the first URL."""
+    parts = [urlsplit(one) for one in url.split(";")]
+    nodes = [(one.hostname or "localhost", one.port or _SENTINEL_PORT) for one in parts]
+    # redis-py gives its sentinels no types.
+    sentinel: Any = Sentinel
+    sentinels = sentinel(nodes, sentinel_kwargs=_sentinel_options(_tls(url)))
+    first = parts[0]
+    options |= {"ssl": True} if _tls(url) else {}
+    client: redis.Redis = sentinels.master_for(
+        settings().sentinel_master,
+        db=int(first.path.strip("/") or 0),
+        username=unquote(first.username) if first.username else None,
+        password=unquote(first.password) if first.password else None,
+        **options,
+    )
+    return client
+
+
+def _sentinel_options(tls: dict[str, Any]) -> dict[str, Any]:
+    timeouts = {"socket_timeout": _SENTINEL_TIMEOUT_S, "socket_connect_timeout": _SENTINEL_TIMEOUT_S}
+    return {"password": settings().sentinel_password or None, **timeouts, **({"ssl": True, **tls} if tls else {})}
+
+
+def _tls(url: str) -> dict[str, Any]:
+    """Return the client's TLS options, {} for an unencrypted URL. Certificates and host names are always checked."""
+    conf = settings()
+    # Sentinel's URLs have no spelling of their own for TLS.
+    if not url.startswith("rediss://") and not (url.startswith("sentinel://") and conf.tls_ca):
+        return {}
+    files = {"ssl_ca_certs": conf.tls_ca, "ssl_certfile": conf.tls_cert, "ssl_keyfile": conf.tls_key}
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **{name: str(path) for name, path in files.items() if path}}

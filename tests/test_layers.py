@@ -25,7 +25,20 @@ LONGER = {"pipeline/transport.py": 400}  # every command of ours to the server, 
 SHELVES = (
     {"errors"},
     {"frame", "config", "log"},
-    {"codec", "colour", "wire", "window", "reorder", "placement", "metrics", "queues", "resend", "outage", "records"},
+    {
+        "acl",
+        "codec",
+        "colour",
+        "wire",
+        "window",
+        "reorder",
+        "placement",
+        "metrics",
+        "queues",
+        "resend",
+        "outage",
+        "records",
+    },
     {"connection", "transport", "app", "embedded", "spawn", "__init__"},
 )
 SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
