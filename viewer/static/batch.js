@@ -1,7 +1,7 @@
 // @ts-check
 /** Files dropped on the page: uploaded with progress, watched while they are painted, downloaded when done. */
 
-import { $, icon, make, pictureOf } from "./dom.js";
+import { $, icon, make, picture } from "./dom.js";
 import { notify } from "./notices.js";
 import { showPanel } from "./panels.js";
 
@@ -160,5 +160,5 @@ function line(name, style, words, share, buttons) {
   const bar = make("i", { class: "meter" });
   bar.style.setProperty("--filled", `${share * 100}%`);
   const naming = make("span", {}, make("strong", {}, name), make("small", {}, words));
-  return make("li", { class: "row" }, make("img", { src: pictureOf(style), alt: style, width: 44, height: 44 }), naming, make("span", { class: "row-buttons" }, ...buttons), bar);
+  return make("li", { class: "row" }, picture(style, 44), naming, make("span", { class: "row-buttons" }, ...buttons), bar);
 }

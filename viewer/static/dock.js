@@ -1,7 +1,7 @@
 // @ts-check
 /** Styles chosen by their pictures, and the two ways to soften them. A radio group: arrows move, digits jump. */
 
-import { $, make, pictureOf, plate } from "./dom.js";
+import { $, make, picture, plate } from "./dom.js";
 import { remember } from "./prefs.js";
 
 /** @typedef {import("./studio.js").Studio} Studio */
@@ -40,8 +40,7 @@ export function choose(studio, style) {
 function button(studio, style, index) {
   const by = style.painter ? `, ${style.painter}` : "";
   const title = `${style.painting || style.name}${by} (${index + 1})`;
-  const picture = make("img", { src: pictureOf(style.name), alt: "", width: 72, height: 72, draggable: "false" });
-  const made = make("button", { class: "style", type: "button", role: "radio", title, "aria-label": `${style.painting || style.name}${by}`, "data-style": style.name }, picture, style.name);
+  const made = make("button", { class: "style", type: "button", role: "radio", title, "aria-label": `${style.painting || style.name}${by}`, "data-style": style.name }, picture(style.name, 72), make("span", {}, style.name));
   made.addEventListener("click", () => choose(studio, style.name));
   return made;
 }
@@ -56,10 +55,10 @@ function mark(studio) {
     one.classList.toggle("is-pending", one.dataset.style === studio.pendingStyle);
   }
   const card = studio.styles.find((style) => style.name === studio.style);
-  const picture = /** @type {HTMLImageElement} */ ($("hung-picture"));
-  const source = card ? pictureOf(card.name) : "";
-  if (source && picture.getAttribute("src") !== source) {
-    picture.src = source;
+  const hung = $("hung-picture");
+  if (card && hung.dataset.hung !== card.name) {
+    hung.dataset.hung = card.name;
+    hung.replaceChildren(picture(card.name, 256));
     $("hung-label").replaceChildren(...plate(card));
   }
 }

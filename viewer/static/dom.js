@@ -53,6 +53,13 @@ export function pictureOf(style) {
   return `/styles/${encodeURIComponent(style)}.jpg`;
 }
 
+/** A style's painting as an image; a plain brush stroke where the style came without. @param {string} style @param {number} size px */
+export function picture(style, size) {
+  const image = make("img", { src: pictureOf(style), alt: "", width: size, height: size, draggable: "false" });
+  image.addEventListener("error", () => (image.src = "/static/blank.svg"), { once: true });
+  return image;
+}
+
 /** A painting's plate: its name, its painter, its year. @param {import("./studio.js").StyleCard | undefined} card */
 export function plate(card) {
   if (!card) return [];

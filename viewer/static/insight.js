@@ -2,7 +2,7 @@
 /** "What is going on": rates and delays as drawn here, stages, losses and workers as the server counts them. */
 
 import { Chart } from "./chart.js";
-import { $, make, pictureOf } from "./dom.js";
+import { $, make, picture } from "./dom.js";
 import { STAGES, sizeWords, words } from "./stats.js";
 
 /** @typedef {import("./studio.js").Studio} Studio */
@@ -94,5 +94,5 @@ function worker({ name, style, device, threads, fps, busy, rss_bytes }) {
   bar.style.setProperty("--filled", `${(busy ?? 0) * 100}%`);
   const naming = make("span", {}, make("strong", {}, `${style} · ${name}`), make("small", {}, facts));
   const rate = make("small", {}, `${fps.toFixed(1)} FPS`, make("br"), share);
-  return make("li", { class: "row" }, make("img", { src: pictureOf(style), alt: "", width: 44, height: 44 }), naming, rate, bar);
+  return make("li", { class: "row" }, picture(style, 44), naming, rate, bar);
 }

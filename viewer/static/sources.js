@@ -1,7 +1,7 @@
 // @ts-check
 /** Where the picture comes from: this device's camera with its settings, or a stream somebody else makes. */
 
-import { $, make, pictureOf } from "./dom.js";
+import { $, make, picture } from "./dom.js";
 import { notify } from "./notices.js";
 import { load, remember } from "./prefs.js";
 import { cameraObstacle, cameraRefusal } from "./secure.js";
@@ -133,7 +133,7 @@ export class Sources {
   /** @param {import("./studio.js").StreamCard} card */
   #row(card) {
     const facts = `${card.style} · ${card.width} × ${card.height}`;
-    const row = make("button", { class: "row", type: "button", "aria-current": card.name === this.#studio.source.stream }, picture(card), make("span", {}, make("strong", {}, card.name), make("small", {}, facts)));
+    const row = make("button", { class: "row", type: "button", "aria-current": card.name === this.#studio.source.stream }, picture(card.style, 44), make("span", {}, make("strong", {}, card.name), make("small", {}, facts)));
     row.addEventListener("click", () => this.watch(card.name));
     const link = card.links?.mjpg;
     return make("li", {}, row, ...(link ? [make("a", { class: "beside", href: link, target: "_blank", rel: "noopener" }, "as MJPEG, for OBS or VLC")] : []));
@@ -141,15 +141,10 @@ export class Sources {
 
   /** @param {import("./studio.js").StreamCard} card */
   #chip(card) {
-    const chip = make("button", { class: "chip", type: "button", title: `Watch ${card.name}` }, picture(card), card.name);
+    const chip = make("button", { class: "chip", type: "button", title: `Watch ${card.name}` }, picture(card.style, 44), card.name);
     chip.addEventListener("click", () => this.watch(card.name));
     return make("li", {}, chip);
   }
-}
-
-/** @param {import("./studio.js").StreamCard} card */
-function picture(card) {
-  return make("img", { src: pictureOf(card.style), alt: "", width: 44, height: 44 });
 }
 
 /**

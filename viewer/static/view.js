@@ -36,9 +36,10 @@ export class View {
       this.#place();
     });
     addEventListener("resize", () => this.#place());
-    $("hung-picture").addEventListener("load", () => {
-      if (studio.source.kind === "none") this.#wash(/** @type {HTMLImageElement} */ ($("hung-picture")));
-    });
+    // Loading is not told to parents; on the way down it is.
+    $("hung-picture").addEventListener("load", ({ target }) => {
+      if (studio.source.kind === "none") this.#wash(/** @type {HTMLImageElement} */ (target));
+    }, { capture: true });
   }
 
   /** Show the view and the state the studio is in. */
