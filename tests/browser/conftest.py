@@ -93,6 +93,18 @@ class Village:
             house.stop()
 
 
+def camera_arguments(clip: Path) -> list[str]:
+    """Chromium's options for a camera that plays `clip` and is allowed everywhere."""
+    return [
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={clip}",
+        # A name that is not localhost, so that the page is no secure context.
+        "--host-resolver-rules=MAP painter.test 127.0.0.1",
+    ]
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three seconds of a picture with things in it that move, as the MJPEG file Chromium's fake camera plays."""
@@ -116,16 +128,8 @@ def chromium(clip: Path) -> Iterator[Browser]:
     if CHROMIUM is None and "CI" not in os.environ:
         pytest.skip("chromium is not installed")
     assert CHROMIUM is not None, "CI needs a browser: apt-get install chromium"
-    arguments = [
-        "--no-sandbox",
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={clip}",
-        # A name that is not localhost, so that the page is no secure context.
-        "--host-resolver-rules=MAP painter.test 127.0.0.1",
-    ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=camera_arguments(clip))
         yield browser
         browser.close()
 

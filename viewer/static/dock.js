@@ -16,6 +16,8 @@ export function wireDock(studio) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
+    // A held key repeats 30 times a second; the server hangs up on a page that says more than 40 things in one.
+    if (event.repeat) return;
     const names = studio.styles.map((style) => style.name);
     choose(studio, names[(names.indexOf(studio.style) + step + names.length) % names.length]);
     /** @type {HTMLElement | null} */ (group.querySelector("[aria-checked=true]"))?.focus();

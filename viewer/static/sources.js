@@ -123,6 +123,10 @@ export class Sources {
     $("camera-toggle").textContent = isOn ? "Turn the camera off" : "Start the camera";
     $("camera-toggle").classList.toggle("is-primary", !isOn);
     const own = new Set(this.#studio.own.values());
+    const mine = this.#studio.cards.find((card) => own.has(card.name) && card.style === this.#studio.style);
+    const link = /** @type {HTMLAnchorElement} */ ($("camera-link"));
+    link.hidden = !mine?.links;
+    if (mine?.links) link.href = mine.links.mjpg;
     const others = this.#studio.cards.filter((card) => card.mode === "live" && !own.has(card.name));
     keyed($("streams"), others, (card) => this.#row(card));
     keyed($("live-now-list"), others, (card) => this.#chip(card));
