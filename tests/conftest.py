@@ -12,14 +12,18 @@ from pipeline.transport import Transport
 
 #: Pure rules and single calls to a server: whoever takes longer hangs.
 UNIT_TIMEOUT_S = 10
+#: A minute of CPU on a quiet machine may be several on a busy one.
+SLOW_TIMEOUT_S = 300
 _POLL_S = 0.01
 
 WaitUntil = Callable[..., None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the pipeline's tests ten seconds, unless they say otherwise; all others have the configured limit."""
+    """Give the pipeline's tests ten seconds and slow ones minutes, unless they say otherwise; others have a minute."""
     for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))
         unhurried = any(item.get_closest_marker(name) for name in ("slow", "gpu", "system", "timeout"))
         if "pipeline" in item.path.parts[-2:] and not unhurried:
             item.add_marker(pytest.mark.timeout(UNIT_TIMEOUT_S))

@@ -3,6 +3,7 @@
 Whatever happens, a file's frames are all there, once, in order, each at its time; or nothing is under the final name.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_killed_worker_costs_no_frame(painter: Start, clip: Path, tmp_path: Pa
     command = painter("paint", clip, "--style", SLOW, "--workers", "2", "-o", tmp_path, "--json")
     command.painted(20)
     victim = command.workers()[0]
-    subprocess.run(["kill", "-9", str(victim.pid)], check=True)
+    os.kill(victim.pid, signal.SIGKILL)
     command.painted(60)
     code, report, said = command.end()
     assert code == 0, said
@@ -103,7 +104,7 @@ def test_a_frame_that_fails_three_times_ends_the_job_and_keeps_what_was_painted(
 def test_a_server_that_dies_and_comes_back_empty_costs_no_frame(painter: Start, clip: Path, tmp_path: Path) -> None:
     command = painter("paint", clip, "--style", SLOW, "--workers", "2", "-o", tmp_path, "--json")
     command.painted(30)
-    subprocess.run(["kill", "-9", str(command.server_pid())], check=True)
+    os.kill(command.server_pid(), signal.SIGKILL)
     code, report, said = command.end()
     assert code == 0, said
     assert report["resubmitted"] >= 1

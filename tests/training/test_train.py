@@ -13,6 +13,9 @@ from training.recipe import Recipe
 from training.train import Progress, Trained, train
 from workers.network import StyleNetwork, Widths, load
 
+# Each trains for real, if only a few iterations.
+pytestmark = pytest.mark.slow
+
 TINY = Recipe(crop_px=64, batch=2, warm_up=3, freeze_at=0.5, widths=Widths(4, 4, 4, 1))
 
 
