@@ -3,6 +3,8 @@
 The task is known by name only (`wire.TASK_NAME`); workers import its code, producers do not.
 """
 
+from collections.abc import Sequence
+
 from celery import Celery
 from kombu.exceptions import OperationalError
 from kombu.transport.redis import Transport as RedisTransport
@@ -10,7 +12,7 @@ from kombu.transport.redis import Transport as RedisTransport
 from pipeline.connection import celery_options
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.queues import queue_of
-from pipeline.wire import TASK_NAME, Ticket
+from pipeline.wire import LEAVE, TASK_NAME, Ticket
 
 _FULL: tuple[type[Exception], ...] = tuple(RedisTransport.channel_errors)
 _GONE: tuple[type[Exception], ...] = (OperationalError, *RedisTransport.connection_errors)
@@ -25,6 +27,14 @@ def create_app(broker_url: str = "") -> Celery:
         transport_options = {**app.conf.broker_transport_options, **sentinels}
         app.conf.update(broker_url=broker_url, broker_use_ssl=tls, broker_transport_options=transport_options)
     return app
+
+
+def tell_to_leave(app: Celery, workers: Sequence[str]) -> None:
+    """Have workers finish what they hold and leave. Raises `ServerGone`; telling them twice does no harm."""
+    try:
+        app.control.broadcast(LEAVE, destination=list(workers))
+    except _GONE as error:
+        raise ServerGone(str(error)) from error
 
 
 def send_ticket(app: Celery, style: str, ticket: Ticket) -> None:

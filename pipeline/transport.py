@@ -29,7 +29,7 @@ from typing import Any
 import redis
 
 from pipeline.connection import open_client, translated
-from pipeline.frame import Look
+from pipeline.frame import EncodedFrame, Look
 from pipeline.records import (
     Claim,
     Entry,
@@ -42,7 +42,7 @@ from pipeline.records import (
     parse_entry,
     parse_look,
 )
-from pipeline.wire import Stages, pack_stages
+from pipeline.wire import Stages, pack_frame, pack_stages
 
 # A stream whose producer gave no sign for this long is over; its keys go by themselves.
 STREAM_TTL_MS = 60_000
@@ -106,7 +106,7 @@ class Transport:
         """Return everything a producer decides resends from, read at one moment."""
         with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.time()
-            batch.exists(f"stream:{stream}")
+            batch.hexists(f"stream:{stream}", "maxlen")
             batch.llen(queue)
             batch.zrange(f"inflight:{stream}", 0, -1, withscores=True)
             batch.info("server")
@@ -162,22 +162,18 @@ class Transport:
             self._redis.zrem(f"live:{style}", f"{stream}:{seq}")
             self._redis.publish(f"credit:{style}", stream)
 
-    def submit_live(self, stream: str, seq: int, document: bytes, *, dropped: int) -> tuple[str, Look] | None:
+    def submit_live(self, stream: str, frame: EncodedFrame, *, dropped: int) -> tuple[str, Look] | None:
         """Put a granted frame in flight, `dropped` ones before it. Return the style and look wished for the next.
 
         None: the server does not know the stream; open it again.
         """
-        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}"]
+        keys = [f"frame:{stream}:{frame.seq}", f"inflight:{stream}", f"stream:{stream}"]
+        size = (frame.width, frame.height)
         with translated():
-            wish = self._submit_live(keys=keys, args=[document, seq, STREAM_TTL_MS, dropped + 1, dropped])
+            wish = self._submit_live(
+                keys=keys, args=[pack_frame(frame), frame.seq, STREAM_TTL_MS, dropped + 1, dropped, *size]
+            )
         return (wish[0].decode(), parse_look(*wish[1:])) if wish else None
-
-    def count_dropped(self, stream: str, dropped: int) -> None:
-        """Count frames dropped before any could be sent."""
-        with translated(), self._redis.pipeline(transaction=True) as batch:
-            batch.hincrby(f"stream:{stream}", "captured", dropped)
-            batch.hincrby(f"stream:{stream}", "dropped", dropped)
-            batch.execute()
 
     def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
         """Publish a tombstone for a live frame whose in-flight score is still `score`."""

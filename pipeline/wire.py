@@ -27,6 +27,8 @@ from pipeline.frame import Codec, EncodedFrame, Look
 
 WIRE_VERSION = 1
 TASK_NAME = "painter.paint"
+#: The control message that has a worker leave for good.
+LEAVE = "leave"
 #: A stream's name is a key's part and a file's name: no colon, no slash, no control character.
 MAX_NAME = 200
 

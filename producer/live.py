@@ -17,7 +17,7 @@ from pipeline.queues import queue_of
 from pipeline.records import look_facts
 from pipeline.resend import overdue
 from pipeline.transport import Transport
-from pipeline.wire import Ticket, pack_frame
+from pipeline.wire import Ticket
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,6 @@ class LiveFeed:
         self._seq = 0
         self._places = 1
         self._known = False
-        self._size = (0, 0)
         self._tended_s = self._beat_s = float("-inf")
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name=f"live-{channel.stream}", daemon=True)
@@ -152,8 +151,7 @@ class LiveFeed:
         seq = self._seq
         try:
             frame = offered() if callable(offered) else offered
-            self._say_size(frame)
-            wish = self._transport.submit_live(self.stream, seq, pack_frame(replace(frame, seq=seq)), dropped=dropped)
+            wish = self._transport.submit_live(self.stream, replace(frame, seq=seq), dropped=dropped)
             if wish is None:
                 self._known = False
                 raise ServerGone("the server forgot the stream")
@@ -168,11 +166,6 @@ class LiveFeed:
             raise
         self._take_wish(style, look, *wish)
 
-    def _say_size(self, frame: EncodedFrame) -> None:
-        if (frame.width, frame.height) != self._size:
-            self._transport.open_stream(self.stream, {"width": frame.width, "height": frame.height})
-            self._size = (frame.width, frame.height)
-
     def _take_wish(self, style: str, look: Look, wished_style: str, wished: Look) -> None:
         """A viewer elsewhere may have wished another style or look; what was chosen here meanwhile goes first."""
         with self._changed:
@@ -184,7 +177,7 @@ class LiveFeed:
         if not self._known:
             facts = {"mode": str(Mode.LIVE), "style": self._style, "maxlen": _MAXLEN, **look_facts(self._look)}
             self._transport.open_stream(self.stream, facts)
-            self._known, self._size = True, (0, 0)
+            self._known = True
         if now_s - self._beat_s >= _BEAT_S:
             self._beat_s = now_s
             self._transport.touch_stream(self.stream)

@@ -10,7 +10,7 @@ if ARGV[2] ~= '' then
 end
 if redis.call('ZREM', KEYS[5], ARGV[3]) == 1 then redis.call('PUBLISH', ARGV[4], ARGV[3]) end
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
-  redis.pcall('HINCRBY', KEYS[4], 'duplicates', 1)
+  if redis.call('EXISTS', KEYS[4]) == 1 then redis.pcall('HINCRBY', KEYS[4], 'duplicates', 1) end
   return 0
 end
 local facts = redis.call('HMGET', KEYS[4], 'maxlen', 'compare_until')

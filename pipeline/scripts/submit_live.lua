@@ -1,8 +1,8 @@
 -- A live frame and its in-flight entry, with the counters that go with it, so that their sum holds at every moment.
 -- KEYS: frame, inflight, stream.
--- ARGV: document, seq, time to live (ms), frames captured and frames dropped since the last call.
+-- ARGV: document, seq, time to live (ms), frames captured and frames dropped since the last call, width, height.
 -- Returns {style, strength, keep_colours} as wished for the next frame, or {} when the server does not know the stream.
-if redis.call('EXISTS', KEYS[3]) == 0 then return {} end
+if redis.call('HEXISTS', KEYS[3], 'maxlen') == 0 then return {} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
@@ -10,4 +10,5 @@ redis.call('ZADD', KEYS[2], -now, ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('HINCRBY', KEYS[3], 'captured', ARGV[4])
 redis.call('HINCRBY', KEYS[3], 'dropped', ARGV[5])
+redis.call('HSET', KEYS[3], 'width', ARGV[6], 'height', ARGV[7])
 return redis.call('HMGET', KEYS[3], 'style', 'strength', 'keep_colours')

@@ -114,11 +114,13 @@ def test_places_go_to_whoever_was_served_longest_ago(bench: Bench, wait_until: W
 
     camera = threading.Thread(target=film)
     camera.start()
-    for at in range(60):
-        wait_until(lambda at=at: len(bench.tickets) > at)
-        assert bench.paint(at)
-    stop.set()
-    camera.join()
+    try:
+        for at in range(60):
+            wait_until(lambda at=at: len(bench.tickets) > at)
+            assert bench.paint(at)
+    finally:
+        stop.set()
+        camera.join()
     served = [[t.stream for _, t in bench.tickets[6:60]].count(f"cam{n}") for n in range(3)]
     assert max(served) - min(served) <= 3, served
     for feed in feeds:
