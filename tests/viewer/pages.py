@@ -130,6 +130,9 @@ class Site:
             self.url, headers=headers, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
         ) as session:
             yield session
+        # Closing takes the loop two more turns, as aiohttp's documentation has it.
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     @asynccontextmanager
     async def tab(self, **options: Any) -> AsyncIterator[Tab]:
