@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -69,11 +70,20 @@ def test_page_from_another_machine_says_why_there_is_no_camera(house: House, tab
         expect(page.get_by_role("button", name="Start the camera").first).to_be_disabled()
 
 
+def overlap(one: Any, other: Any) -> bool:
+    return all(
+        one[side] < other[side] + other[size] and other[side] < one[side] + one[size]
+        for side, size in (("x", "width"), ("y", "height"))
+    )
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (768, 1024), (1440, 900)])
 def test_every_control_is_on_the_screen(house: House, tab: Tab, width: int, height: int) -> None:
     with tab(house.url, width=width, height=height) as page:
         expect(page.locator(".style").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        bars = [page.locator(bar).bounding_box() for bar in (".bar", ".tools", ".dock")]
+        assert [pair for pair in combinations(bars, 2) if overlap(*pair)] == []
         for control in page.locator(".tool:visible, .style, .look input, #home").all():
             expect(control).to_be_in_viewport(ratio=0.99)
 
