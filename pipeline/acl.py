@@ -12,10 +12,10 @@ from dataclasses import dataclass
 # SETINFO is not among them: Redis 7.0 refuses an ACL file that names it, and clients do not mind its refusal.
 _ALL = (
     "hello auth ping select quit client|setname client|id multi exec discard watch unwatch time eval evalsha "
-    "script|load script|exists"
+    "script|load script|exists exists hexists"
 )
 # Whoever sends tickets or control messages through kombu.
-_SEND = "lpush llen sadd smembers exists"
+_SEND = "lpush llen sadd smembers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ ROLES = (
     Role(
         "viewer",
         "painter window, and a page that only shows",
-        "exists hset hgetall zrange zcard zremrangebyscore xread xrevrange",
+        "hset hgetall zrange zcard zremrangebyscore xread xrevrange",
         "~stream:* ~streams ~workers %R~worker:* %R~painted:* %R~inflight:*",
     ),
     Role(

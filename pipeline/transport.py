@@ -29,6 +29,7 @@ from typing import Any
 import redis
 
 from pipeline.connection import open_client, translated
+from pipeline.errors import ServerGone
 from pipeline.frame import EncodedFrame, Look
 from pipeline.records import (
     Claim,
@@ -187,8 +188,12 @@ class Transport:
                 wakeups.subscribe(f"credit:{style}")
 
             def wait(timeout_s: float) -> None:
-                with translated():
-                    wakeups.get_message(timeout=timeout_s)
+                try:
+                    with translated():
+                        wakeups.get_message(timeout=timeout_s)
+                except TypeError as error:
+                    # redis-py 8.1 polls the missing socket of a connection that could not be made again.
+                    raise ServerGone("the connection for wake-ups was lost") from error
 
             yield wait
 
