@@ -48,7 +48,9 @@ class Bench:
         style, ticket = self.tickets[at]
         claim = self.transport.claim(ticket.stream, ticket.seq, LEASE_MS)
         # On a machine that stands still for 2 s a frame is given up meanwhile.
-        return claim is not None and self.transport.publish(ticket.stream, ticket.seq, claim.document, Stages(style=style))
+        if claim is None:
+            return False
+        return self.transport.publish(ticket.stream, ticket.seq, claim.document, Stages(style=style))
 
     def card(self, stream: str) -> StreamCard:
         (found,) = [card for card in self.transport.streams() if card.name == stream]
