@@ -1,5 +1,6 @@
 """What many tests share: a private server, a transport on it, and waiting with a deadline instead of sleeping."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ UNIT_TIMEOUT_S = 10
 #: A minute of CPU on a quiet machine may be several on a busy one.
 SLOW_TIMEOUT_S = 300
 _POLL_S = 0.01
+
+# Read when torch is loaded. The tests' networks are tiny: on two busy cores a second thread took 14.5 s of CPU for what
+# one does in 8.2 s, most of it waiting for the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WaitUntil = Callable[..., None]
 
