@@ -24,6 +24,7 @@ COMMANDS = {
     "window": "commands.window",
     "work": "commands.work",
     "status": "commands.status",
+    "drain": "commands.drain",
     "styles": "commands.styles",
     "train": "commands.train",
     "flower": "commands.flower",

@@ -74,11 +74,12 @@ def _serve(broker: Broker, plan: Plan, styles: Sequence[Style], console: Console
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)
         console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
-        while True:
+        while not fleet.is_drained:
             fleet.poll()
             if broker.embedded is not None:
                 broker.embedded.poll()
             time.sleep(_POLL_S)
+        console.print("drained: every worker has left")
     except KeyboardInterrupt:
         console.print("ending the workers; each finishes its frame")
         raise

@@ -4,3 +4,5 @@
 EXIT_CANNOT_START = 78
 #: EX_TEMPFAIL: its watchdog ended it because a painting hung; another try may do better.
 EXIT_HUNG = 75
+#: It was told to leave (`painter drain`), and its launcher lets it.
+EXIT_DRAINED = 79

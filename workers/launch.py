@@ -22,7 +22,7 @@ from pipeline.placement import Plan, Slot
 from pipeline.queues import queue_of
 from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
-from workers.exits import EXIT_CANNOT_START
+from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,11 @@ class Fleet:
         """The process ids of the workers that run."""
         return [child.process.pid for child in self._children if child.process is not None]
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether every worker was told to leave, and has."""
+        return bool(self._children) and not self.pids
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -138,6 +143,10 @@ class Fleet:
         for child in self._children:
             process = child.process
             if process is not None and (code := process.poll()) is not None:
+                if code == EXIT_DRAINED:
+                    child.process = None
+                    log.info("worker=%s left, as it was told", child.name)
+                    continue
                 child.deaths_s.append(self._clock())
                 if code == EXIT_CANNOT_START or _keeps_dying(child):
                     child.process = None

@@ -10,13 +10,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
+from celery.exceptions import WorkerShutdown
 from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
+from celery.worker.control import control_command
 
 from pipeline.config import settings
 from pipeline.errors import PipelineError, UsageError
 from pipeline.queues import queue_of, style_of
-from pipeline.wire import TASK_NAME
-from workers.exits import EXIT_CANNOT_START
+from pipeline.wire import LEAVE, TASK_NAME
+from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
 
 if TYPE_CHECKING:
     from workers.painter import Painter
@@ -66,6 +68,14 @@ def serve(**_: Any) -> None:
     """Give the first sign of life once tickets are being taken, so that "ready" means ready."""
     if _service is not None:
         _service.start()
+
+
+@control_command(name=LEAVE)
+def leave(state: Any) -> None:
+    """Finish what is held and leave for good; Celery's own `shutdown` would have the launcher start another."""
+    del state
+    log.info("told to leave")
+    raise WorkerShutdown(EXIT_DRAINED)
 
 
 @worker_shutdown.connect

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pipeline.frame import Codec, EncodedFrame
 from pipeline.spawn import spawn
 
 ROOT = Path(__file__).parents[2]
@@ -107,4 +108,5 @@ def _certificate(
     return builder.add_extension(extension, critical=False).sign(signer, hashes.SHA256())
 
 
+FRAME = EncodedFrame(0, 0, Codec.MJPEG, 640, 480, b"pixels")
 Running = subprocess.Popen[bytes]

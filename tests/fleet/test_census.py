@@ -9,6 +9,7 @@ from pipeline.frame import Look, Mode
 from pipeline.records import StreamCard, WorkerBeat
 from pipeline.transport import Transport
 from pipeline.wire import Stages
+from tests.fleet.places import FRAME
 
 WORKER = WorkerBeat("wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, busy=0.5, host="desk")
 IDLE = replace(WORKER, fps=0.0, busy=0.0)
@@ -80,7 +81,7 @@ def test_a_slot_is_read_from_the_workers_name() -> None:
 def test_a_glance_sees_workers_queues_streams_and_delays(transport: Transport) -> None:
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", 0, b"pixels", dropped=2)
+    transport.submit_live("desk", FRAME, dropped=2)
     claim = transport.claim("desk", 0, 60_000)
     assert claim is not None
     transport.publish("desk", 0, b"painted", Stages(claim.sent_ms, claim.claimed_ms, style="wave"))

@@ -1,6 +1,7 @@
 """Roles and TLS on Debian's redis-server: each role does its work encrypted, and is refused what is not its own."""
 
 import json
+import socket
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from pipeline.config import settings
 from pipeline.connection import answers, open_client
 from pipeline.frame import Look
 from pipeline.transport import Transport
-from pipeline.wire import Stages
+from pipeline.wire import Stages, pack_frame
 from tests.conftest import WaitUntil
-from tests.fleet.places import binary, environment, free_port, make_certificates, painter, running, worker
+from tests.fleet.places import FRAME, binary, environment, free_port, make_certificates, painter, running, worker
+from workers.exits import EXIT_DRAINED
 
 STYLE = "test-identity"
 
@@ -76,6 +78,9 @@ def test_each_role_does_its_work_encrypted(secured: Secured, tmp_path: Path, wai
         told = painter("status", "--json", env=secured.env("operator"))
         assert told.returncode == 0, told.stderr
         assert [beat["style"] for beat in json.loads(told.stdout)["workers"]] == [STYLE]
+        drained = painter("drain", socket.gethostname(), env=secured.env("operator"))
+        assert drained.returncode == 0, drained.stderr
+        assert process.wait(20) == EXIT_DRAINED
     with Image.open(tmp_path / f"photo.{STYLE}.png") as painted:
         assert painted.size == (64, 48)
     assert "permission" not in log.read_text().lower()
@@ -91,14 +96,14 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     watches.ask_sources("desk")
     with live.credits("wave") as wait:
         assert live.grant("wave", "desk", 0, places=2)
-        assert live.submit_live("desk", 0, b"pixels", dropped=1) == ("starry", Look(0.5))
+        assert live.submit_live("desk", FRAME, dropped=1) == ("starry", Look(0.5))
         claim = paints.claim("desk", 0, 60_000)
         assert claim is not None
         assert paints.renew("desk", 0, 60_000)
         assert paints.publish("desk", 0, b"painted", Stages(style="wave"))
         wait(1.0)
     (entry,) = watches.read_many({"desk": b"0-0"}, block_ms=1)["desk"]
-    assert (entry.frame, entry.source) == (b"painted", b"pixels")
+    assert (entry.frame, entry.source) == (b"painted", pack_frame(FRAME))
     assert watches.last_entry_id("desk") == entry.entry_id
     assert [(card.painted, card.dropped) for card in watches.streams()] == [(1, 1)]
     live.touch_stream("desk")

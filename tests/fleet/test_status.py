@@ -16,7 +16,7 @@ from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
 from pipeline.transport import Transport
 from tests.conftest import WaitUntil
-from tests.fleet.places import free_port
+from tests.fleet.places import FRAME, free_port
 
 ROOT = Path(__file__).parents[2]
 WORKER = WorkerBeat(
@@ -36,7 +36,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", 0, b"pixels", dropped=2)
+    transport.submit_live("desk", FRAME, dropped=2)
     return server
 
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import WorkerLost
 from pipeline.placement import Device, Plan, Slot, place
 from pipeline.records import WorkerBeat
-from workers.exits import EXIT_CANNOT_START, EXIT_HUNG
+from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
 from workers.launch import Fleet, command, environment
 
 GPU = Device("gpu3", "GPU-abc")
@@ -120,6 +120,19 @@ def test_a_worker_that_dies_is_started_again_under_its_name(code: int) -> None:
     assert len(machine.children) == 2
     assert machine.commands[0] == machine.commands[1]
     assert fleet.pids == [machine.children[1].pid]
+
+
+def test_a_worker_that_was_told_to_leave_stays_away() -> None:
+    machine = Machine()
+    fleet = machine.fleet()
+    fleet.start()
+    assert not fleet.is_drained
+    machine.children[0].code = EXIT_DRAINED
+    fleet.poll()
+    assert len(machine.children) == 1
+    assert fleet.is_drained
+    fleet.stop()
+    assert not fleet.is_drained
 
 
 @pytest.mark.parametrize(
