@@ -29,6 +29,12 @@ def address(command: Painter) -> str:
     return line.split()[1]
 
 
+def ended(command: Painter) -> tuple[int, str]:
+    """Return a command's exit code, and what it said on standard error."""
+    said = command.process.communicate(timeout=30)[1]
+    return command.process.returncode, said
+
+
 def get(url: str, path: str = "") -> tuple[int, bytes]:
     try:
         with urllib.request.urlopen(url.rstrip("/") + path, timeout=5) as answer:
@@ -63,7 +69,7 @@ def test_one_command_brings_a_page_that_paints_and_ctrl_c_takes_all_of_it_away(p
     assert get(url)[0] == 200
     assert hand_in(url, "test-identity")["state"] == "done"
     up.kill(signal.SIGINT)
-    code, _, said = up.end()
+    code, said = ended(up)
     assert code == 130
     assert "Traceback" not in said
     up.nothing_left()
@@ -88,7 +94,7 @@ def test_flower_comes_and_goes_with_it(painter: Start, wait_until: WaitUntil) ->
     address(up)
     wait_until(lambda: _answers(port), COLD_START_S, "Flower")
     up.kill(signal.SIGTERM)
-    assert up.end()[0] == 143
+    assert ended(up)[0] == 143
     up.nothing_left()
     assert not _answers(port)
 
@@ -118,7 +124,7 @@ def test_the_page_alone_joins_the_server_that_runs(painter: Start, wait_until: W
     second = address(view)
     assert json.loads(get(second, "/api/stats")[1])["workers"]
     view.kill(signal.SIGINT)
-    assert view.end()[0] == 130
+    assert ended(view)[0] == 130
     assert get(first, "/healthz")[0] == 200, "who joined a server does not end it"
 
 
@@ -151,7 +157,7 @@ def test_what_is_wrong_is_said_in_one_line_before_anything_starts(
     painter: Start, words: tuple[str, ...], said: str
 ) -> None:
     command = painter(*words)
-    code, _, told = command.end()
+    code, told = ended(command)
     assert code == 2
     assert told.count("\n") == 1
     assert said in told
