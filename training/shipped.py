@@ -16,38 +16,46 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A shipped style: file among the materials' paintings, what it is, and its recipe."""
+    """A shipped style: file among the materials' paintings, what it is, its recipe, and the style it begins with."""
 
     file: str
     origin: Origin
     recipe: Recipe = field(default_factory=Recipe)
+    start: str = ""
 
 
 SHIPPED: dict[str, Shipped] = {
     "wave": Shipped(
         "GreatWave.png",
         Origin("The Great Wave off Kanagawa", "Katsushika Hokusai", "1831", _PUBLIC_DOMAIN, _GCOMPRIS),
+        Recipe(style=32.0),
     ),
     "starry": Shipped(
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
-        Recipe(quiet=1000.0),
+        Recipe(style=32.0, quiet=600.0, painting_px=720),
     ),
     "cafe": Shipped(
         "Gogh4.png",
         Origin("Café Terrace at Night", "Vincent van Gogh", "1888", _PUBLIC_DOMAIN, _GCOMPRIS),
+        start="starry",
     ),
     "auvers": Shipped(
         "gogh_auvert.png",
         Origin("Street in Auvers-sur-Oise", "Vincent van Gogh", "1890", _PUBLIC_DOMAIN, _GCOMPRIS),
+        start="starry",
     ),
     "poppies": Shipped(
         "HokusaiPoppies.png",
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
+        Recipe(vivid=4.0, palette=150.0),
+        start="wave",
     ),
     "summertime": Shipped(
         "cassat_summertime.png",
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
+        Recipe(learning_rate=8e-4),
+        start="auvers",
     ),
 }
 ITERATIONS = 900
@@ -56,7 +64,10 @@ ITERATIONS = 900
 def train_shipped(
     weights: Path, *, materials: Path = MATERIALS, out: Path = OUT, progress: Report | None = None
 ) -> None:
-    """Train and install every shipped style; one that was begun goes on where it stopped. Hours on a CPU."""
+    """Train and install every shipped style, in an order in which the first lend the others their strokes.
+
+    One that was begun goes on where it stopped. Hours on a CPU.
+    """
     if not (materials / "photos").is_dir():
         fetch(materials)
     for name, style in SHIPPED.items():
@@ -67,6 +78,7 @@ def train_shipped(
             recipe=style.recipe,
             iterations=ITERATIONS,
             resume=(out / f"{name}.pt").exists(),
+            start=weights / f"{style.start}.safetensors" if style.start else None,
             materials=materials,
             out=out,
             progress=progress,
