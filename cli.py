@@ -75,10 +75,8 @@ def _run() -> int:
         return _say(error, EXIT_USAGE)
     except PipelineError as error:
         return _say(error, EXIT_FAILED)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # Typer makes the one into the other
         return _say("stopped", EXIT_INTERRUPTED)
-    except typer.Abort:
-        return EXIT_INTERRUPTED
     except _ClickError as error:
         return _say(error.format_message(), error.exit_code)
     except Exception as error:

@@ -9,7 +9,7 @@ import pytest
 from commands import live_stream
 from commands.live_stream import LiveStream, Sizing, free_name
 from pipeline.errors import UsageError
-from pipeline.frame import EncodedFrame, Look
+from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.transport import Transport
 from pipeline.wire import Limits, Ticket, unpack_frame
 from producer.live import Channel, LiveFeed
@@ -94,9 +94,9 @@ def test_a_file_being_painted_keeps_its_name(transport: Transport) -> None:
 
 
 def test_what_a_killed_producer_left_is_removed_with_its_places(transport: Transport) -> None:
-    transport.open_stream("cam", {"mode": "live", "style": "wave"})
+    transport.open_stream("cam", {"mode": "live", "style": "wave", "maxlen": 16})
     assert transport.grant("wave", "cam", 0, 1)
-    transport.submit_live("cam", 0, b"", dropped=0)
+    assert transport.submit_live("cam", EncodedFrame(0, 0, Codec.MJPEG, 8, 8, b""), dropped=0)
     assert free_name(transport, "cam", "") == "cam"
     assert transport.streams() == []
     assert transport.grant("wave", "cam", 1, 1)
