@@ -18,7 +18,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 libxcb1 \
        $(command -v python3 > /dev/null || echo python3) \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --home-dir /home/painter --create-home painter \
+    && useradd --uid 10001 --user-group --home-dir /home/painter --create-home painter \
     && install --directory --owner painter --group painter /paintings
 COPY --from=build /opt/painter /opt/painter
 COPY docker/health.py /opt/painter/health.py
