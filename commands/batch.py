@@ -21,7 +21,7 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError
 from pipeline.frame import Look
 from producer.source import Source, open_source
-from viewer.segments import SinkOptions, forget
+from viewer.segments import SinkOptions
 from viewer.sink import open_sink
 from workers.styles import Style
 
@@ -42,7 +42,6 @@ class Options:
 
     look: Look
     sink: SinkOptions
-    fresh: bool = False
 
 
 def open_input(path: Path, options: SinkOptions, settings: Settings) -> Source:
@@ -94,8 +93,6 @@ class Batch:
 
     def _paint(self, task: PaintTask) -> Report:
         options = self._options
-        if options.fresh:
-            forget(task.output)
         sink_options = replace(options.sink, painting=f"{_digest(task.style)} {options.look}")
         with (
             closing(open_input(task.source, options.sink, self._settings)) as source,

@@ -98,10 +98,10 @@ class PaintJob:
             on_arrival=self._arrived,
         )
         self._submission.on_restart = self._collector.rewind
+        self._submission.is_caught_up = lambda: self._collector.is_caught_up
         self._submission.on_full = lambda: self._trim(stream)
         self._delays = Percentiles()
         self._rate = Rate()
-        self._written_id = b""
         self._done = 0
         self._duplicates = 0
         self._error: BaseException | None = None
@@ -182,7 +182,6 @@ class PaintJob:
     def _collect(self, on_progress: Callable[[Progress], None]) -> None:
         for painted in self._collector.frames():
             self._sink.write(painted.seq, painted.pts, painted.pixels, painted.name)
-            self._written_id = self._collector.cursor
             self._submission.written(painted.seq)
             self._done += 1
             now_s = time.monotonic()
@@ -197,9 +196,9 @@ class PaintJob:
             self._delays.add(delay_s)
 
     def _trim(self, stream: str) -> None:
-        """Memory is short: what this job, the stream's only reader, has written need not stay on the server."""
-        if self._written_id:
-            self._transport.trim(stream, self._written_id)
+        """Memory is short: what this job, the stream's only reader, has read need not stay on the server."""
+        if self._collector.has_read:
+            self._transport.trim(stream, self._collector.cursor)
 
     def _painters(self) -> int:
         try:

@@ -67,8 +67,9 @@ def paint(
         segment_frames=settings().segment_frames,
         start_s=_seconds("--from", start),
         end_s=_seconds("--to", end),
+        fresh=fresh,
     )
-    options = Options(Look(strength, keep_colours), sink, fresh)
+    options = Options(Look(strength, keep_colours), sink)
     tasks = plan_tasks(expand(sources), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
         open_input(source, sink, settings()).close()

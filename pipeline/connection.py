@@ -87,6 +87,13 @@ def celery_options(url: str) -> tuple[dict[str, Any] | bool, dict[str, Any]]:
     return tls or False, {"master_name": settings().sentinel_master, "sentinel_kwargs": _sentinel_options(tls)}
 
 
+# A server that answers but cannot serve for now: between two masters, loading, busy, without disk or replicas.
+_PASSING = (
+    *("READONLY", "LOADING", "BUSY", "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN"),
+    "You can't write against a read only replica",
+)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn the client's errors into the two a caller can act on."""
@@ -100,8 +107,7 @@ def translated() -> Iterator[None]:
         # A script's refusal at maxmemory keeps its OOM code only as the text's first word.
         if str(error).startswith("OOM"):
             raise ServerFull("the server is at its maxmemory") from error
-        # Between two masters: the old one only reads, and a new one is still loading.
-        if str(error).startswith(("READONLY", "LOADING", "You can't write against a read only replica")):
+        if str(error).startswith(_PASSING):
             raise ServerGone(str(error)) from error
         raise
 

@@ -84,16 +84,20 @@ class Transport:
 
     def open_stream(self, stream: str, facts: Mapping[str, str | int | float]) -> None:
         """Announce `stream` with its facts (`maxlen` among them), or change some. Idempotent."""
-        with translated():
-            self._redis.hset(f"stream:{stream}", mapping=dict(facts))
-        self.touch_stream(stream)
+        self._sign(stream, facts)
 
     def touch_stream(self, stream: str) -> None:
         """Give a stream's sign of life."""
+        self._sign(stream, {})
+
+    def _sign(self, stream: str, facts: Mapping[str, str | int | float]) -> None:
+        now = self.now_ms()
         with translated(), self._redis.pipeline(transaction=True) as batch:
+            if facts:
+                batch.hset(f"stream:{stream}", mapping=dict(facts))
             for key in ("stream", "inflight", "painted"):
                 batch.pexpire(f"{key}:{stream}", STREAM_TTL_MS)
-            batch.zadd("streams", {stream: self.now_ms()})
+            batch.zadd("streams", {stream: now})
             batch.execute()
 
     def submit(self, stream: str, seq: int, document: bytes, *, expected: float | None = None) -> bool:
@@ -303,17 +307,21 @@ class Transport:
 
     def wish(self, stream: str, style: str, look: Look) -> bool:
         """Wish a style and look for the next frames of a live stream. False: no such stream."""
-        with translated():
-            if not self._redis.exists(f"stream:{stream}"):
-                return False
-            self._redis.hset(f"stream:{stream}", mapping={"style": style, **look_facts(look)})
-            return True
+        return self._tell(stream, {"style": style, **look_facts(look)})
 
     def ask_sources(self, stream: str) -> None:
         """Have the source's bytes in painted entries for the next 5 s."""
-        with translated():
-            if self._redis.exists(f"stream:{stream}"):
-                self._redis.hset(f"stream:{stream}", "compare_until", self.now_ms() + COMPARE_MS)
+        self._tell(stream, {"compare_until": self.now_ms() + COMPARE_MS})
+
+    def _tell(self, stream: str, facts: Mapping[str, str | int | float]) -> bool:
+        with translated(), self._redis.pipeline(transaction=True) as batch:
+            if not self._redis.exists(f"stream:{stream}"):
+                return False
+            batch.hset(f"stream:{stream}", mapping=dict(facts))
+            # One that ends just now is written once more, and must not stay for that.
+            batch.pexpire(f"stream:{stream}", STREAM_TTL_MS)
+            batch.execute()
+        return True
 
     def streams(self) -> list[StreamCard]:
         """Return the streams whose producers gave a sign of life within their time, by name."""

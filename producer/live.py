@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from pipeline.errors import PipelineError, ServerFull, ServerGone
+from pipeline.errors import ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look, Mode
 from pipeline.queues import queue_of
 from pipeline.records import look_facts
@@ -54,6 +54,8 @@ class LiveFeed:
         self._newest: Offered | None = None
         self._dropped = 0
         self._seq = 0
+        # In which style each frame in flight is painted: its place is in that style's window, whatever is chosen since.
+        self._painting: dict[int, str] = {}
         self._places = 1
         self._known = False
         self._tended_s = self._beat_s = float("-inf")
@@ -105,7 +107,7 @@ class LiveFeed:
         try:
             waiting = self._transport.flight(self.stream, queue_of(self._style, live=True)).scores
             for seq in waiting:
-                self._transport.return_place(self._style, self.stream, seq)
+                self._transport.return_place(self._painting.get(seq, self._style), self.stream, seq)
             self._transport.forget_stream(self.stream, list(waiting))
         except (ServerGone, ServerFull) as error:
             log.info("stream=%s left to expire: %s", self.stream, error)
@@ -120,8 +122,9 @@ class LiveFeed:
                 self._known = False
                 self._wait_for_frame(1.0)
             except Exception:
-                log.exception("stream=%s ends", self.stream)
-                return
+                # One picture that does not encode must not end a camera.
+                log.exception("stream=%s goes on after a fault", self.stream)
+                self._wait_for_frame(1.0)
 
     def _serve(self, style: str) -> None:
         """Send frames in `style` until another is chosen."""
@@ -156,8 +159,9 @@ class LiveFeed:
                 self._known = False
                 raise ServerGone("the server forgot the stream")
             self._seq += 1
+            self._painting[seq] = style
             self._channel.send(style, Ticket(self.stream, seq, 1, live=True, look=look))
-        except PipelineError:
+        except Exception:
             # Not sent is dropped; sent without a ticket is given up when it is overdue. Either way its place is free.
             if self._seq == seq:
                 with self._changed:
@@ -187,5 +191,6 @@ class LiveFeed:
             self._tended_s = now_s
             flight = self._transport.flight(self.stream, queue_of(self._style, live=True))
             self._known = flight.exists
+            self._painting = {seq: style for seq, style in self._painting.items() if seq in flight.scores}
             for seq, score, reason in overdue(flight.scores, flight.now_ms):
-                self._transport.give_up(self._style, self.stream, seq, score, reason)
+                self._transport.give_up(self._painting.get(seq, self._style), self.stream, seq, score, reason)

@@ -75,6 +75,7 @@ class Submission:
         self.resubmitted = 0
         self.on_restart: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
+        self.is_caught_up: Callable[[], bool] = lambda: True
 
     @property
     def in_flight(self) -> int:
@@ -126,14 +127,14 @@ class Submission:
         try:
             self._sign_of_life()
             flight = self._transport.flight(self._order.stream, queue_of(self._order.style))
+            if flight.run_id != self._run_id or not flight.exists:
+                self._start_over(flight)
+            else:
+                self._resend_due(flight)
         except (ServerGone, ServerFull) as error:
             self._outage.note(error)
-            return
-        self._outage.over()
-        if flight.run_id != self._run_id or not flight.exists:
-            self._start_over(flight)
         else:
-            self._resend_due(flight)
+            self._outage.over()
 
     def stop(self) -> None:
         """Wake and end every waiting call; idempotent."""
@@ -158,25 +159,25 @@ class Submission:
 
     def _start_over(self, flight: Flight) -> None:
         """The server is another one than before, or forgot the stream: give it everything again."""
-        first, self._run_id = not self._run_id, flight.run_id
-        if first and flight.exists:
-            return
-        log.warning(
-            "stream=%s the server came back empty; sending %d frames again", self._order.stream, len(self._copies)
-        )
-        self._beat_s = float("-inf")
-        self._sign_of_life()
-        self.on_restart()
-        for seq in sorted(self._missing()):
-            self.resubmitted += 1
-            self._give(seq, None)
+        if self._run_id or not flight.exists:
+            count = len(self._copies)
+            log.warning("stream=%s the server came back empty; sending %d frames again", self._order.stream, count)
+            self._beat_s = float("-inf")
+            self._sign_of_life()
+            self.on_restart()
+            for seq in sorted(self._missing()):
+                self.resubmitted += 1
+                self._give(seq, None)
+        # Only now: a server that went away again meanwhile must be given everything at the next look.
+        self._run_id = flight.run_id
 
     def _resend_due(self, flight: Flight) -> None:
         now_s = self._clock()
         if flight.queue_length:
             self._queue_busy_s = now_s
         missing = self._missing()
-        absent = (seq for seq in missing if seq not in flight.scores)
+        # While a slow sink keeps the reader busy, paintings wait unread on the server; they are not lost.
+        absent = [seq for seq in missing if seq not in flight.scores] if self.is_caught_up() else []
         self._absent_s = {seq: self._absent_s.get(seq, now_s) for seq in absent}
         found = due(
             flight.scores,

@@ -25,7 +25,12 @@ WaitUntil = Callable[..., None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the pipeline's tests ten seconds and slow ones minutes, unless they say otherwise; others have a minute."""
+    """Give the pipeline's tests ten seconds and slow ones minutes, unless they say otherwise; others have a minute.
+
+    Those with a browser go last: Playwright leaves a running event loop in the main thread, where no other test could
+    then run one of its own.
+    """
+    items.sort(key=lambda item: "browser" in item.path.parts)
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))

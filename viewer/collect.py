@@ -56,6 +56,8 @@ class Collector:
         self._cursor = _FIRST
         self._total: int | None = None
         self._stopped = threading.Event()
+        #: Whether the last read found nothing more: whoever has not arrived by then is not on its way to us.
+        self.is_caught_up = False
 
     @property
     def duplicates(self) -> int:
@@ -66,6 +68,11 @@ class Collector:
     def cursor(self) -> bytes:
         """The id of the last entry read."""
         return self._cursor
+
+    @property
+    def has_read(self) -> bool:
+        """Whether `cursor` is an entry's id."""
+        return self._cursor != _FIRST
 
     @property
     def is_complete(self) -> bool:
@@ -95,7 +102,9 @@ class Collector:
         try:
             cursor = self._cursor
             entries = self._transport.read(self._stream, cursor, block_ms=_BLOCK_MS)
+            self.is_caught_up = not entries
         except (ServerGone, ServerFull) as error:
+            self.is_caught_up = False
             self._outage.note(error)
             self._stopped.wait(_RETRY_S)
             return []

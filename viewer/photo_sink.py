@@ -50,7 +50,8 @@ class PhotoSink:
             raise UsageError(f"{output}: a photo is written as {', '.join(_FORMATS)}")
         if self._many and output.exists() and not output.is_dir():
             raise UsageError(f"{output}: photos of a folder need a folder to go to, this is a file")
-        self._parts = PartsFolder(output, fingerprint(source, options=options, photos=_listing(source, output)))
+        job = fingerprint(source, options=options, photos=_listing(source, output))
+        self._parts = PartsFolder(output, job, fresh=options.fresh)
         self._painted = self._parts.path / _PAINTED
         if not self._parts.segments:
             shutil.rmtree(self._painted, ignore_errors=True)

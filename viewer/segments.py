@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +34,8 @@ class SinkOptions:
     segment_frames: int = 240
     start_s: float | None = None
     end_s: float | None = None
+    # Begin anew, whatever an earlier run left; says nothing of the output, so not part of the job's identity.
+    fresh: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,8 @@ class Segment:
 class PartsFolder:
     """`<output>.parts`, held by one job at a time."""
 
-    def __init__(self, output: Path, job: str) -> None:
-        """Take the folder; one left by another job is emptied. Raises `UsageError`."""
+    def __init__(self, output: Path, job: str, *, fresh: bool = False) -> None:
+        """Take the folder; one left by another job is emptied, with `fresh` any. Raises `UsageError`."""
         self.path = output.with_name(output.name + ".parts")
         self._job = job
         _require_writable(output.parent)
@@ -66,7 +68,7 @@ class PartsFolder:
         except OSError as error:
             self._lock.close()
             raise UsageError(f"{output}: another job is writing it right now") from error
-        self.segments = self._load()
+        self.segments = [] if fresh else self._load()
         self._drop_strangers()
 
     @property
@@ -118,11 +120,6 @@ class PartsFolder:
         for path in self.path.iterdir():
             if path.name not in known and path.is_file():
                 path.unlink(missing_ok=True)
-
-
-def forget(output: Path) -> None:
-    """Remove what an earlier run of a job left to go on from."""
-    shutil.rmtree(output.with_name(output.name + ".parts"), ignore_errors=True)
 
 
 def fingerprint(source: Path, **recipe: Any) -> str:

@@ -44,7 +44,7 @@ class VideoSink:
             raise UsageError(f"quality is --crf 0 (best) to 51, and --preset one of {', '.join(PRESETS)}")
         self._output, self._info, self._options = output, info, options
         self._origin = Origin.read(source, info)
-        self._parts = PartsFolder(output, _job(source, info, options))
+        self._parts = PartsFolder(output, _job(source, info, options), fresh=options.fresh)
         self._next = self._parts.frames
         self._writer: SegmentWriter | None = None
         self._failure: BaseException | None = None

@@ -6,9 +6,11 @@ if redis.call('HEXISTS', KEYS[3], 'maxlen') == 0 then return {} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
-redis.call('ZADD', KEYS[2], -now, ARGV[2])
+-- A client whose reply was lost asks again: what is in flight already is not counted twice.
+if redis.call('ZADD', KEYS[2], -now, ARGV[2]) == 1 then
+  redis.call('HINCRBY', KEYS[3], 'captured', ARGV[4])
+  redis.call('HINCRBY', KEYS[3], 'dropped', ARGV[5])
+end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
-redis.call('HINCRBY', KEYS[3], 'captured', ARGV[4])
-redis.call('HINCRBY', KEYS[3], 'dropped', ARGV[5])
 redis.call('HSET', KEYS[3], 'width', ARGV[6], 'height', ARGV[7])
 return redis.call('HMGET', KEYS[3], 'style', 'strength', 'keep_colours')

@@ -272,11 +272,14 @@ def test_the_grid_is_one_stream_a_style(bench: Bench, transport: Transport, wait
     session = LiveIntake(transport, bench.send, LIMITS).open("cam", ["wave"], Look())
     assert dict(session.streams) == {"wave": "cam"}
     session.choose(["wave", "starry", "cafe"], Look())
-    assert dict(session.streams) == {"wave": "cam", "starry": "cam.starry", "cafe": "cam.cafe"}
+    assert dict(session.streams) == {"wave": "cam", "starry": "cam.1", "cafe": "cam.2"}
     session.offer(PICTURE.data, 5)
     wait_until(lambda: {style for style, _ in bench.tickets} == {"wave", "starry", "cafe"})
     session.choose(["cafe"], Look())
-    assert dict(session.streams) == {"cafe": "cam.cafe"}
+    assert dict(session.streams) == {"cafe": "cam.2"}
+    session.choose(["starry"], Look())
+    session.choose(["wave", "starry", "cafe"], Look())
+    assert dict(session.streams) == {"starry": "cam.2", "wave": "cam.3", "cafe": "cam.4"}
     with pytest.raises(WireError):
         session.offer(b"no picture", 6)
     session.close()

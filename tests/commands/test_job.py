@@ -1,0 +1,145 @@
+"""One file's job between a real server and a painter that does as told: memory that runs short, a slow sink."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from commands.broker import Broker
+from commands.job import PaintJob
+from pipeline import resend
+from pipeline.config import Settings
+from pipeline.embedded import EmbeddedServer
+from pipeline.errors import Stopped
+from pipeline.frame import Codec, Frame, Look, StreamInfo
+from pipeline.records import WorkerBeat
+from pipeline.transport import Transport
+from pipeline.wire import Stages, Ticket
+
+FRAMES = 60
+LEASE_MS = 800
+#: Eight painters: a window of twenty frames.
+PAINTERS = 8
+
+
+class Noise:
+    """A source of pictures that do not compress: `side`² × 3 bytes each."""
+
+    def __init__(self, side: int) -> None:
+        self.info = StreamInfo(side, side, Fraction(1, 25), frames=FRAMES, codec=Codec.PNG)
+        self._pixels = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        for seq in range(start, FRAMES):
+            yield Frame(seq, seq, self._pixels)
+
+    def close(self) -> None: ...
+
+
+class Sheet:
+    """A sink that takes `write_s` for a frame and remembers which it got."""
+
+    def __init__(self, write_s: float = 0.0) -> None:
+        self.seqs: list[int] = []
+        self._write_s = write_s
+
+    def next_seq(self) -> int:
+        return 0
+
+    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+        time.sleep(self._write_s)
+        self.seqs.append(seq)
+
+    def finish(self) -> None: ...
+    def keep_partial(self) -> Path | None: ...
+    def close(self) -> None: ...
+
+
+class Painters:
+    """Takes tickets as they come; `lose` names frames whose first claim is never followed up, as by a killed worker."""
+
+    def __init__(self, server: EmbeddedServer, lose: set[int]) -> None:
+        self._transport = Transport.connect(server.url)
+        self._lose = lose
+        self._tickets: list[Ticket] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._paint, daemon=True)
+
+    def __enter__(self) -> "Painters":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        self._thread.join()
+
+    def send(self, style: str, ticket: Ticket) -> None:
+        with self._changed:
+            self._tickets.append(ticket)
+            self._changed.notify()
+
+    def _paint(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._tickets or self._ended)
+                if self._ended:
+                    return
+                ticket = self._tickets.pop(0)
+            claim = self._transport.claim(ticket.stream, ticket.seq, LEASE_MS)
+            if claim is None:
+                continue
+            if ticket.seq in self._lose:
+                self._lose.discard(ticket.seq)
+                continue
+            self._transport.publish(ticket.stream, ticket.seq, claim.document, Stages(claimed_ms=claim.claimed_ms))
+
+
+@pytest.fixture
+def paint(server: EmbeddedServer, transport: Transport) -> Callable[..., tuple[PaintJob, Sheet, int]]:
+    """`paint(side, write_s, lose)` paints sixty pictures; returns the job, its sink, and how many resends it took."""
+    transport.beat_worker(WorkerBeat("w", "wave", "cpu", PAINTERS))
+
+    def run(side: int, write_s: float, lose: set[int]) -> tuple[PaintJob, Sheet, int]:
+        sink = Sheet(write_s)
+        with Painters(server, lose) as painters:
+            broker = Broker(server.url, transport, painters.send, None)
+            settings = Settings(server_wait_s=10)
+            job = PaintJob(Noise(side), sink, style="wave", look=Look(), broker=broker, settings=settings)
+            _, seconds = job.run(lambda _: None)
+        return job, sink, job.report("", "", seconds).resubmitted
+
+    return run
+
+
+def test_a_lost_worker_at_maxmemory_costs_no_frame(paint: Callable[..., tuple[PaintJob, Sheet, int]]) -> None:
+    # 64 MB hold some nine frames of 3.1 MB with their paintings; the window is twenty.
+    _, sink, resubmitted = paint(1024, 0.0, {30})
+    assert sink.seqs == list(range(FRAMES))
+    assert resubmitted == 1
+
+
+def test_a_slow_sink_makes_no_frame_be_painted_twice(
+    paint: Callable[..., tuple[PaintJob, Sheet, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A window of twenty takes this sink a second; frames count as absent long before.
+    monkeypatch.setattr(resend, "ABSENT_MS", 100)
+    job, sink, resubmitted = paint(32, 0.05, set())
+    assert sink.seqs == list(range(FRAMES))
+    assert (resubmitted, job.report("", "", 1.0).duplicates) == (0, 0)
+
+
+def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> None:
+    broker = Broker(server.url, transport, lambda style, ticket: None, None)
+    job = PaintJob(Noise(32), Sheet(), style="wave", look=Look(), broker=broker, settings=Settings())
+    threading.Timer(0.2, job.stop).start()
+    with pytest.raises(Stopped):
+        job.run(lambda _: None)
+    assert transport.streams() == []
