@@ -20,8 +20,8 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
@@ -108,9 +108,8 @@ def longest_stall(broker: Broker, clip: Path, style: str, folder: Path) -> dict[
     return {name: _spread(found) for name, found in gaps.items()}
 
 
-def live(broker: Broker, style: str, fps: float) -> dict[str, object]:
-    """Offer 640×480 pictures at `fps` for 20 s to two workers; return rate and delay as one viewer sees them."""
-    picture = encode_pixels(_picture(), Codec.MJPEG, quality=88)
+def live(broker: Broker, style: str, fps: float, picture: bytes) -> dict[str, object]:
+    """Offer a 640×480 picture at `fps` for 20 s to two workers; return rate and delay as one viewer sees them."""
     shots: list[tuple[float, Shot]] = []
     with Crew(broker, [find_style(style)], 2, lambda _: None), _watched(broker, style, shots) as offer:
         began_s = time.monotonic()
@@ -182,12 +181,13 @@ def _polled(crew: Crew) -> Iterator[None]:
         keeper.join()
 
 
-def _picture() -> NDArray[np.uint8]:
-    """A picture of about a camera's JPEG size: blocks with grain, not noise alone."""
-    rng = np.random.default_rng(1)
-    blocks = np.kron(rng.integers(0, 200, (48, 64, 3)), np.ones((10, 10, 1))).astype(np.uint8)
-    grained: NDArray[np.uint8] = blocks + rng.integers(0, 20, blocks.shape, np.uint8)
-    return grained
+def _picture(clip: Path) -> bytes:
+    """Return a frame from the middle of `clip` as a camera would send it: 640×480, JPEG quality 88."""
+    with closing(open_source(clip)) as source:
+        middle = (source.info.frames or 2) // 2
+        frame = next(frame for frame in source.frames() if frame.seq >= middle)
+    small = np.asarray(cv2.resize(frame.pixels, (640, 480), interpolation=cv2.INTER_AREA), np.uint8)
+    return encode_pixels(small, Codec.MJPEG, quality=88)
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -212,14 +212,15 @@ def main() -> None:
     # Spawned workers inherit it: the stand-ins measure the pipeline alone.
     os.environ["PAINTER_TEST_STYLES"] = "1"
     settings.cache_clear()
+    picture = _picture(chosen.clip)
     with tempfile.TemporaryDirectory() as folder, open_broker() as broker:
         results = {
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
             "load": os.getloadavg(),
             "clip": chosen.clip.name,
             "style": chosen.style,
-            "live at 30 FPS": live(broker, chosen.style, _FPS),
-            "one frame in flight": live(broker, "test-bytes", _SINGLE_FPS),
+            "live at 30 FPS": live(broker, chosen.style, _FPS, picture),
+            "one frame in flight": live(broker, "test-bytes", _SINGLE_FPS, picture),
             "file, frames a second": file_rates(broker, chosen.clip, chosen.style, Path(folder)),
             "longest stall, s": longest_stall(broker, chosen.clip, "test-sleep-40", Path(folder)),
         }
