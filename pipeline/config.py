@@ -4,7 +4,9 @@ Nothing else in the project reads the environment. A bad value fails at start, n
 """
 
 import os
+import stat
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,12 +77,31 @@ def settings() -> Settings:
 
 
 def runtime_dir() -> Path:
-    """Return the private folder of sockets and the embedded server's URL (mode 0700), made when missing."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    root = Path(base) if base else Path(tempfile.gettempdir()) / f"power-painter-{os.getuid()}"
-    folder = root / "power-painter"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    """Return the private folder of sockets and the embedded server's URL (mode 0700), made when missing.
+
+    Raises `UsageError` where it, or the folder we make for it in the temporary one, is not ours alone.
+    """
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        return _private(Path(base) / "power-painter")
+    # Anybody may make this name before us, and could then hand us a server of theirs. Hence from the outside in: below
+    # a folder that is ours alone nobody else can put anything.
+    return _private(_private(Path(tempfile.gettempdir()) / f"power-painter-{os.getuid()}") / "power-painter")
+
+
+def _private(folder: Path) -> Path:
+    """Return `folder`, made when missing. Raises `UsageError` unless it is a real folder that only we can enter."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    found = folder.lstat()  # of the name itself: a link may lead anywhere
+    if not stat.S_ISDIR(found.st_mode):
+        fault = "is not a folder; remove it or"
+    elif found.st_uid != os.getuid():
+        fault = f"belongs to user {found.st_uid};"
+    elif found.st_mode & 0o077:
+        fault = f"is open to others (mode {stat.S_IMODE(found.st_mode):04o}); chmod 700 it or"
+    else:
+        return folder
+    raise UsageError(f"runtime folder {folder} {fault} set XDG_RUNTIME_DIR to a folder of your own")
 
 
 def data_dir() -> Path:
