@@ -1,7 +1,8 @@
 """One reader of live painted streams, many watchers: each has the newest picture, and a slow one slows nobody.
 
-Pictures are handed on as they came off the wire, in order, never decoded. A gap is given up after its deadline. Always,
-for each watcher since it joined: painted = shown + late + skipped (+ the one that waits).
+Pictures are handed on as they came off the wire, in order, never decoded. A gap is given up after its deadline. Only
+the reader's thread waits for pictures. Always, for each watcher, from the newest picture when it joined on:
+painted = shown + late + skipped (+ the one that waits).
 """
 
 import logging
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 # Well above the spread of two workers' painting times, well below what a viewer takes for a stall.
 _DEADLINE_S = 0.25
-# How soon a new watcher or a stop is noticed.
+# How soon a stop, and the first watcher of one more stream, is noticed.
 _BLOCK_MS = 50
 _RETRY_S = 0.25
 # So far behind, a picture is no late one (those are given up within 4 s) but of a producer that was started again.
@@ -44,7 +45,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class WatchCounters:
-    """What became of the pictures painted since a watcher joined."""
+    """What became of the pictures painted since a watcher joined, and of the newest one then."""
 
     painted: int
     shown: int
@@ -79,7 +80,7 @@ class Watch:
         self._leave(self)
 
     def put(self, shot: Shot) -> None:
-        """Replace the picture that waits. Called by the broadcast's thread."""
+        """Replace the picture that waits. Called by the broadcast."""
         with self._lock:
             self._late += self._newest is not None
             self._newest = shot
@@ -93,12 +94,19 @@ class Watch:
 
 @dataclass(slots=True)
 class _Channel:
-    """One stream's reading state, touched by the reader thread only, but for the set of watchers."""
+    """One stream's reading state, touched by the reader thread only, but for `watches` and `latest`: under the lock."""
 
-    cursor: bytes
+    cursor: bytes = b""
+    # Whether the server, as it is now, goes on behind the cursor.
+    is_placed: bool = False
     reorder: ReorderBuffer[Entry] | None = None
     watches: set[Watch] = field(default_factory=set)
+    latest: Shot | None = None
     asked_s: float = float("-inf")
+
+    def is_past(self, seq: int) -> bool:
+        """Say whether `seq` was handed out or given up."""
+        return self.reorder is not None and seq < self.reorder.next_seq
 
 
 class Broadcast:
@@ -110,6 +118,7 @@ class Broadcast:
         self._comparing: dict[str, int] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._came = threading.Event()
         self._thread = threading.Thread(target=self._run, name="broadcast", daemon=True)
         self.is_connected = True
 
@@ -120,15 +129,22 @@ class Broadcast:
     def stop(self) -> None:
         """Stop reading; idempotent."""
         self._stopped.set()
+        self._came.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def watch(self, stream: str, wake: Callable[[], None]) -> Watch:
-        """Join a stream at its next picture. `wake` is called from the reader's thread for each that comes."""
+        """Join a stream at its newest picture; never waits for the server.
+
+        `wake` is called for each picture, from any thread, perhaps before this returns; it must not call back.
+        """
         watch = Watch(stream, wake, self._leave)
-        cursor = self._newest(stream)
         with self._lock:
-            self._channels.setdefault(stream, _Channel(cursor)).watches.add(watch)
+            channel = self._channels.setdefault(stream, _Channel())
+            channel.watches.add(watch)
+            if channel.latest is not None:
+                watch.put(channel.latest)
+        self._came.set()
         return watch
 
     def compare(self, stream: str, on: bool) -> None:
@@ -145,13 +161,6 @@ class Broadcast:
         """Return the workers. Raises `ServerGone`."""
         return self._transport.workers()
 
-    def _newest(self, stream: str) -> bytes:
-        # `$` in every read would lose what comes between two reads.
-        try:
-            return self._transport.last_entry_id(stream)
-        except (ServerGone, ServerFull):
-            return b"0-0"
-
     def _leave(self, watch: Watch) -> None:
         with self._lock:
             channel = self._channels.get(watch.stream)
@@ -165,11 +174,11 @@ class Broadcast:
             try:
                 self._read()
                 self.is_connected = True
-            except (ServerGone, ServerFull) as error:
+            except ServerGone as error:
                 if self.is_connected:
                     log.warning("broadcast waits: %s", error)
                 self.is_connected = False
-                self._restart()
+                self._doubt()
                 self._stopped.wait(_RETRY_S)
             except Exception:
                 log.exception("broadcast goes on after a fault")
@@ -179,8 +188,12 @@ class Broadcast:
         with self._lock:
             channels = dict(self._channels)
         if not channels:
-            self._stopped.wait(_BLOCK_MS / 1000)
+            self._came.wait(_BLOCK_MS / 1000)
+            self._came.clear()
             return
+        for name, channel in channels.items():
+            if not channel.is_placed:
+                self._place(name, channel)
         self._ask_sources(channels)
         found = self._transport.read_many({name: c.cursor for name, c in channels.items()}, block_ms=_BLOCK_MS)
         now_s = self._clock()
@@ -191,9 +204,33 @@ class Broadcast:
             if channel.reorder is not None:
                 self._hand_out(name, channel, list(channel.reorder.expire(now_s)))
 
+    def _place(self, name: str, channel: _Channel) -> None:
+        """Find where to read on: behind the cursor, or at the newest picture where the server knows no such place."""
+        # `$` in every read would lose what comes between two reads.
+        newest = self._transport.newest(name)
+        if newest is None:
+            channel.cursor = b"0-0"
+        elif not channel.cursor or _place_in_time(newest.entry_id) < _place_in_time(channel.cursor):
+            self._give_up_gaps(name, channel)
+            self._take(name, channel, newest, self._clock())
+        elif newest.entry_id != channel.cursor and channel.is_past(newest.seq):
+            # Its producer was started again while we were away, and its picture 0 may be gone.
+            self._give_up_gaps(name, channel)
+        channel.is_placed = True
+
+    def _give_up_gaps(self, name: str, channel: _Channel) -> None:
+        """Hand out what waits for missing pictures, and put those that come next in an order of their own."""
+        now_s = self._clock()
+        while channel.reorder:
+            now_s += _DEADLINE_S
+            self._hand_out(name, channel, list(channel.reorder.expire(now_s)))
+        channel.reorder = None
+
     def _take(self, name: str, channel: _Channel, entry: Entry, now_s: float) -> None:
         channel.cursor = entry.entry_id
-        if channel.reorder is None or _is_new_start(entry.seq, channel.reorder.next_seq):
+        if channel.reorder is not None and _is_new_start(entry.seq, channel.reorder.next_seq):
+            self._give_up_gaps(name, channel)
+        if channel.reorder is None:
             channel.reorder = ReorderBuffer(entry.seq, deadline_s=_DEADLINE_S)
         before = channel.reorder.duplicates
         self._hand_out(name, channel, list(channel.reorder.push(entry.seq, entry, now_s)))
@@ -207,12 +244,16 @@ class Broadcast:
             if (shot := self._shot(name, entry)) is None:
                 self._skip(channel)
                 continue
-            for watch in tuple(channel.watches):
-                watch.put(shot)
+            # With the lock, whoever joins has this picture exactly once.
+            with self._lock:
+                channel.latest = shot
+                for watch in channel.watches:
+                    watch.put(shot)
 
     def _skip(self, channel: _Channel) -> None:
-        for watch in tuple(channel.watches):
-            watch.skip(1)
+        with self._lock:
+            for watch in channel.watches:
+                watch.skip(1)
 
     def _shot(self, name: str, entry: Entry) -> Shot | None:
         try:
@@ -232,13 +273,21 @@ class Broadcast:
         for name, channel in channels.items():
             if self._comparing.get(name) and now_s - channel.asked_s > COMPARE_MS / 2000:
                 channel.asked_s = now_s
-                self._transport.ask_sources(name)
+                try:
+                    self._transport.ask_sources(name)
+                except ServerFull as error:
+                    log.warning("stream=%s is shown without its source for now: %s", name, error)
 
-    def _restart(self) -> None:
-        """A server that comes back empty counts its ids anew: read from what it has then."""
+    def _doubt(self) -> None:
+        """Have every place looked up again: the server that comes back may be another one, or know less."""
         with self._lock:
             for channel in self._channels.values():
-                channel.cursor, channel.reorder = b"0-0", None
+                channel.is_placed = False
+
+
+def _place_in_time(entry_id: bytes) -> tuple[int, int]:
+    milliseconds, _, counter = entry_id.partition(b"-")
+    return int(milliseconds), int(counter)
 
 
 def _is_new_start(seq: int, next_seq: int) -> bool:
