@@ -14,8 +14,8 @@ from torch import Tensor
 
 from training.backbone import Backbone, Features
 
-# Layer and weight in the style term. Large strokes live in the deep layers; relu1_2 is easiest to please by hatching.
-STYLE_LAYERS = {"relu1_2": 0.5, "relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 3.0}
+# Layer and weight in the style term. Large strokes live in the deep layers, contrast in the shallow ones.
+STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 1.5, "relu4_1": 2.5}
 CONTENT_LAYER = "relu3_3"
 # Local deviation of luma below which a photo counts as flat (0..1 scale).
 _FLAT_DEVIATION = 0.02
