@@ -78,7 +78,9 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):  # Typer makes the one into the other
         return _say("stopped", EXIT_INTERRUPTED)
     except _ClickError as error:
-        return _say(error.format_message(), error.exit_code)
+        message = error.format_message()
+        # Without a command click raises its whole help, shown already, as an error of no text.
+        return _say(message, error.exit_code) if message else int(error.exit_code)
     except Exception as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             traceback.print_exc()

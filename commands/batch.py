@@ -18,7 +18,7 @@ from commands.job import PaintJob, Report
 from commands.outputs import PaintTask
 from commands.progress import Display
 from pipeline.config import Settings
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Stopped
 from pipeline.frame import Look
 from producer.source import Source, open_source
 from viewer.segments import SinkOptions
@@ -85,6 +85,8 @@ class Batch:
                 break
             try:
                 reports.append(self._paint(task))
+            except Stopped:
+                self._show.end(task, f"{task.source.name} → {task.style.name}: stopped; the same command goes on")
             except PipelineError as error:
                 if not self._stopping:
                     self.failed += 1

@@ -52,7 +52,7 @@ ROLES = (
     Role(
         "viewer",
         "painter window, and a page that only shows",
-        "hset hgetall zrange zcard zremrangebyscore xread xrevrange",
+        "hset hgetall pexpire zrange zcard zremrangebyscore xread xrevrange",
         "~stream:* ~streams ~workers %R~worker:* %R~painted:* %R~inflight:*",
     ),
     Role(

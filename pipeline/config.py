@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         1 << 26, ge=256, le=1 << 28, description="largest frame accepted, in pixels (width × height)"
     )
     max_frame_mb: int = Field(256, ge=1, le=480, description="largest encoded frame accepted")
-    segment_frames: int = Field(240, ge=1, le=100000, description="frames in one resumable segment of an output video")
+    segment_frames: int = Field(48, ge=1, le=100000, description="frames in one resumable segment of an output video")
     styles_dir: Path = Field(
         default_factory=lambda: data_dir() / "styles",
         description="folder of your own styles, listed beside the shipped six",

@@ -31,7 +31,7 @@ class SinkOptions:
     # 16 veryfast 40.7, 45.0, 2.9, 5.8; 18 superfast 40.5, 44.7, 3.3, 5.8; 18 ultrafast 40.4, 44.1, 7.3, 3.9.
     crf: int = 18
     preset: str = "veryfast"
-    segment_frames: int = 240
+    segment_frames: int = 48
     start_s: float | None = None
     end_s: float | None = None
     # Begin anew, whatever an earlier run left; says nothing of the output, so not part of the job's identity.

@@ -118,7 +118,7 @@ def test_all_styles_at_once_each_with_its_rate_and_delay(house: House, tab: Tab)
         expect(tiles).to_have_count(count)
         for index in range(count):
             expect(tiles.nth(index)).to_contain_text("ms", timeout=30_000)
-            assert tiles.nth(index).locator("canvas").evaluate("canvas => canvas.width") == 640
+            expect(tiles.nth(index).locator("canvas")).to_have_js_property("width", 640, timeout=30_000)
         tiles.nth(count - 1).click()
         expect(page.locator("body")).to_have_attribute("data-view", "single")
         expect(page.locator("#painting")).to_have_js_property("width", 640)
