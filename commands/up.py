@@ -131,7 +131,7 @@ def _flower(broker: Broker, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     # Through the environment: the URL may hold a password, and arguments are everybody's to read.
     env = {**os.environ, "BROKER_URL": broker.url}
     with (logs / "flower.log").open("wb") as output:
-        argv = [sys.executable, "-m", "cli", "flower", "--port", str(port)]
+        argv = [sys.executable, "-P", "-m", "cli", "flower", "--port", str(port)]
         child = spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield child

@@ -187,7 +187,8 @@ class Fleet:
 def command(slot: Slot, name: str) -> list[str]:
     """Return the command line of a slot's worker."""
     return [
-        *(sys.executable, "-m", "celery", "-A", "pipeline", "worker"),
+        # -P: a six.py or celery.py in the folder we were started in is not ours to import.
+        *(sys.executable, "-P", "-m", "celery", "-A", "pipeline", "worker"),
         *("-Q", queue_of(slot.style), "-n", name, "-P", "threads", "-c", str(slot.concurrency)),
         # Workers of a large fleet need not know one another; each pair would cost messages.
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
