@@ -32,7 +32,7 @@ OUT = Path("benchmarks/results")
 SIZE = (640, 480)
 _SIZES = {"640x480": (640, 480), "1280x720": (1280, 720)}
 _CLIP_FRAMES = 24
-_SHEET_TILE = (320, 240)
+_SHEET_TILE = (240, 180)
 _SHEET_PHOTOS = ("astronaut", "messi5", "picosdeeuropa", "cincinnati", "Kite", "horse")
 # A few of the peer's own styles, as different as they come.
 _LITE_STYLES = (0, 7, 13, 20)
