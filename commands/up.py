@@ -129,9 +129,9 @@ def _flower(broker: Broker, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     logs = runtime_dir() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     # Through the environment: the URL may hold a password, and arguments are everybody's to read.
-    env = {**os.environ, "BROKER_URL": broker.url}
+    env = {**os.environ, "BROKER_URL": broker.url, "PYTHONSAFEPATH": "1"}
     with (logs / "flower.log").open("wb") as output:
-        argv = [sys.executable, "-P", "-m", "cli", "flower", "--port", str(port)]
+        argv = [sys.executable, "-m", "cli", "flower", "--port", str(port)]
         child = spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield child

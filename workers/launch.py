@@ -187,8 +187,7 @@ class Fleet:
 def command(slot: Slot, name: str) -> list[str]:
     """Return the command line of a slot's worker."""
     return [
-        # -P: a six.py or celery.py in the folder we were started in is not ours to import.
-        *(sys.executable, "-P", "-m", "celery", "-A", "pipeline", "worker"),
+        *(sys.executable, "-m", "celery", "-A", "pipeline", "worker"),
         *("-Q", queue_of(slot.style), "-n", name, "-P", "threads", "-c", str(slot.concurrency)),
         # Workers of a large fleet need not know one another; each pair would cost messages.
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
@@ -201,6 +200,8 @@ def environment(slot: Slot, broker_url: str, weights: Path | None) -> dict[str, 
         "BROKER_URL": broker_url,
         "PAINTER_DEVICE": "cuda:0" if slot.device.is_gpu else "cpu",
         "PAINTER_THREADS": str(slot.threads),
+        # A six.py in the folder we were started in is not what celery means by `import six`.
+        "PYTHONSAFEPATH": "1",
     }
     if slot.device.is_gpu:
         # The child sees one GPU, hence always cuda:0.

@@ -223,3 +223,8 @@ def test_an_empty_plan_starts_nothing() -> None:
     with Fleet(Plan(()), "redis://here", spawn=machine.spawn) as fleet:
         fleet.poll()
     assert machine.commands == []
+
+
+def test_a_module_in_the_users_folder_is_not_taken_for_a_library() -> None:
+    plan = place(["wave"], [], cores=2)
+    assert environment(plan.slots[0], "redis://desk", None)["PYTHONSAFEPATH"] == "1"
