@@ -33,7 +33,6 @@ class PaintedFrame:
     pts: int
     pixels: NDArray[np.uint8]
     name: str
-    stages: Stages
 
 
 class Collector:
@@ -121,4 +120,4 @@ class Collector:
 
     def _unpack(self, entry: Entry) -> PaintedFrame:
         frame = unpack_frame(entry.frame, self._limits)
-        return PaintedFrame(frame.seq, frame.pts, decode(frame), frame.name, unpack_stages(entry.stages))
+        return PaintedFrame(frame.seq, frame.pts, decode(frame), frame.name)
