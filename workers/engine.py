@@ -1,9 +1,15 @@
 """What an engine is: one style's network, loaded, on one device. Everything around it deals in whole BGR pictures."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+# What CUDA, torch's CPU allocator and OpenVINO say in an error of no class of its own.
+_OUT_OF_MEMORY = re.compile(r"out of memory|bad.?alloc|(can'?t|cannot|could not|failed to) allocate", re.IGNORECASE)
 
 
 class Engine(Protocol):
@@ -23,3 +29,14 @@ class Engine(Protocol):
 
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the painting of H×W×3 uint8 BGR `pixels`, same shape, a fresh array; `pixels` stays as it is."""
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn a runtime's error for want of memory into `MemoryError`, which the painter meets with smaller tiles."""
+    try:
+        yield
+    except RuntimeError as error:
+        if _OUT_OF_MEMORY.search(str(error)):
+            raise MemoryError(str(error).strip().splitlines()[0]) from error
+        raise

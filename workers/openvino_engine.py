@@ -12,6 +12,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from workers.engine import memory_errors
+
 # The graph's own grid and how far it sees; see workers/network.py.
 _MULTIPLE = 8
 _OVERLAP_PX = 88
@@ -49,7 +51,7 @@ class OpenVinoEngine:
         """Return the painting of H×W×3 uint8 BGR `pixels`, H and W multiples of `multiple`."""
         frame = np.ascontiguousarray(pixels)[None]  # (1, H, W, 3)
         painted = np.empty_like(frame)
-        with self._lock:
+        with self._lock, memory_errors():
             request = self._request(pixels.shape[0], pixels.shape[1])
             request.set_input_tensor(ov.Tensor(frame, shared_memory=True))
             request.set_output_tensor(ov.Tensor(painted, shared_memory=True))

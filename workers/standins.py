@@ -6,6 +6,7 @@ test-sleep-<ms>            the source, after a sleep that frees the GIL and hold
 test-slow-<seq>-<ms>       the same sleep at one frame only
 test-raise[-once]-<seq>    raises at this frame (`once`: at its first attempt only)
 test-hang[-once]-<seq>     never returns from this frame
+test-oom-<pixels>          the source, with memory for so many pixels at once
 """
 
 import re
@@ -20,11 +21,13 @@ from numpy.typing import NDArray
 from pipeline.errors import StyleError
 from pipeline.frame import EncodedFrame
 from pipeline.wire import Ticket
+from workers.engine import Engine, memory_errors
 from workers.painter import EnginePainter, Painter, Painting
 
 PREFIX = "test-"
 _FAULT = re.compile(r"test-(?P<kind>raise|hang)(?P<once>-once)?-(?P<seq>\d+)|test-slow-(?P<slow>\d+)-(?P<ms>\d+)")
 _SLEEP = re.compile(r"test-sleep-(\d+)")
+_OOM = re.compile(r"test-oom-(\d+)")
 
 
 class SleepingEngine:
@@ -43,6 +46,21 @@ class SleepingEngine:
         with self._card:
             time.sleep(self._sleep_s)
         return pixels.copy()
+
+
+class ShortEngine(SleepingEngine):
+    """Returns its input, and has no memory for more than `pixels` of it."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self._pixels = pixels
+
+    def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a copy of `pixels`, or say what CUDA says."""
+        with memory_errors():
+            if pixels.shape[0] * pixels.shape[1] > self._pixels:
+                raise RuntimeError("CUDA out of memory. Tried to allocate more than there is")
+        return super().paint(pixels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +93,10 @@ def load_standin(name: str, *, jpeg_quality: int) -> Painter:
     if name == "test-bytes":
         return BytesPainter()
     if found := _SLEEP.fullmatch(name):
-        return _painter(int(found[1]) / 1e3, jpeg_quality)
-    plain = _painter(0.0, jpeg_quality)
+        return _painter(SleepingEngine(int(found[1]) / 1e3), jpeg_quality)
+    if found := _OOM.fullmatch(name):
+        return _painter(ShortEngine(int(found[1])), jpeg_quality)
+    plain = _painter(SleepingEngine(), jpeg_quality)
     if name == "test-identity":
         return plain
     if found := _FAULT.fullmatch(name):
@@ -92,8 +112,8 @@ def _faulty(inner: Painter, found: re.Match[str]) -> Painter:
     return FaultyPainter(inner, int(found["seq"]), once=bool(found["once"]), fault=fault)
 
 
-def _painter(sleep_s: float, jpeg_quality: int) -> EnginePainter:
-    return EnginePainter(SleepingEngine(sleep_s), tile_mb=1 << 20, jpeg_quality=jpeg_quality)
+def _painter(engine: Engine, jpeg_quality: int) -> EnginePainter:
+    return EnginePainter(engine, tile_mb=1 << 20, jpeg_quality=jpeg_quality)
 
 
 def _raise() -> None:

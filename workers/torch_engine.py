@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from workers.classic_network import load_classic
-from workers.engine import Engine
+from workers.engine import Engine, memory_errors
 from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, load
 
 # Sizes kept captured; each holds its activations in GPU memory.
@@ -68,7 +68,7 @@ class TorchEngine:
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the painting of H×W×3 uint8 BGR `pixels`, H and W multiples of `multiple`."""
         frame = torch.from_numpy(np.array(pixels, order="C"))
-        with self._lock:
+        with self._lock, memory_errors():
             return np.asarray(self._step(frame).numpy(), np.uint8)
 
 
@@ -105,6 +105,14 @@ class CudaEngine:
 
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the painting of H×W×3 uint8 BGR `pixels`, H and W multiples of `multiple`."""
+        try:
+            with memory_errors():
+                return self._paint(pixels)
+        except MemoryError:
+            self._free()
+            raise
+
+    def _paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = pixels.shape[:2]
         lane = self._lane(height, width)
         lane.upload(pixels)
@@ -117,6 +125,13 @@ class CudaEngine:
                 lane.painted.copy_(one.painted)
                 lane.finished.record(self._stream)
         return lane.download()
+
+    def _free(self) -> None:
+        """Give back what captured sizes hold: the next try, with smaller tiles, needs other ones."""
+        with self._lock:
+            self._stream.synchronize()
+            self._passes.clear()
+            torch.cuda.empty_cache()
 
     def _lane(self, height: int, width: int) -> "Lane":
         lane: Lane | None = getattr(self._lanes, "lane", None)

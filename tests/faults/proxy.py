@@ -1,0 +1,218 @@
+"""A server's door that meddles: it passes each command on, or twice, late, elsewhere in the order, or kills its sender.
+
+Between any client and the real server, on 127.0.0.1. `meddle` sees a whole command and says what becomes of it; replies
+stay in step with commands, so clients notice nothing but what was done to them.
+"""
+
+import hashlib
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from io import BufferedReader
+from urllib.parse import urlsplit
+
+import psutil
+
+_SUBSCRIBE = (b"SUBSCRIBE", b"PSUBSCRIBE", b"MONITOR")
+
+
+def sha_of(script: str) -> bytes:
+    """Return the name under which a script of ours is called."""
+    text = files("pipeline").joinpath("scripts", f"{script}.lua").read_bytes()
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command: its words, and the sender's port."""
+
+    words: tuple[bytes, ...]
+    port: int
+
+    @property
+    def name(self) -> bytes:
+        return self.words[0].upper()
+
+    def calls(self, script: str) -> bool:
+        """Whether it runs a script of ours."""
+        return self.name == b"EVALSHA" and self.words[1] == sha_of(script)
+
+    def is_ticket(self) -> bool:
+        """Whether it queues a ticket."""
+        return self.name == b"LPUSH" and self.words[1].startswith(b"style.")
+
+    def kill_sender(self) -> None:
+        """`kill -9` whoever sent it."""
+        for found in psutil.net_connections("tcp4"):
+            if found.laddr and found.laddr.port == self.port and found.pid:
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(found.pid).kill()
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a command: passed on after `delay_s`, `times` over; or answered and carried out `later_s` later.
+
+    `swallow`: its reply never arrives. `then` is called once the server has carried it out.
+    """
+
+    delay_s: float = 0.0
+    times: int = 1
+    later_s: tuple[float, ...] = ()
+    answer: bytes = b""
+    swallow: bool = False
+    then: Callable[[], None] | None = None
+
+
+PASS = Fate()
+Meddle = Callable[[Command], Fate]
+
+
+class Proxy:
+    """Listens until `close`; `meddle` may be changed at any time."""
+
+    def __init__(self, server_url: str, meddle: Meddle = lambda command: PASS) -> None:
+        self._path = urlsplit(server_url).path
+        self.meddle = meddle
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: set[socket.socket] = set()
+        self._closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """The broker URL clients use."""
+        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+
+    def close(self) -> None:
+        """Cut every line."""
+        self._closed = True
+        self._listener.close()
+        for end in list(self._open):
+            _cut(end)
+
+    def later(self, raw: bytes, after_s: float) -> None:
+        """Carry a command out on a line of its own, some time from now."""
+
+        def run() -> None:
+            with suppress(OSError), self._upstream() as server:
+                server.sendall(raw)
+                read_reply(server.makefile("rb"))
+
+        timer = threading.Timer(after_s, run)
+        timer.daemon = True
+        timer.start()
+
+    def _upstream(self) -> socket.socket:
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._path)
+        return server
+
+    def _accept(self) -> None:
+        while not self._closed:
+            with suppress(OSError):
+                client, (_, port) = self._listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    server = self._upstream()
+                except OSError:
+                    client.close()
+                    continue
+                self._open |= {client, server}
+                line = _Line(self, client, server, port)
+                for part in (line.up, line.down):
+                    threading.Thread(target=part, daemon=True).start()
+
+
+class _Line:
+    """One client's connection."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket, port: int) -> None:
+        self._proxy, self._client, self._server, self._port = proxy, client, server, port
+        # What becomes of each reply still to come.
+        self._due: deque[tuple[bool, Callable[[], None] | None]] = deque()
+        self._in_transaction = False
+        self._raw_replies = False
+
+    def up(self) -> None:
+        reader = self._client.makefile("rb")
+        with suppress(OSError, ValueError):
+            while read := _read_command(reader):
+                self._pass_on(*read)
+        self.cut()
+
+    def down(self) -> None:
+        reader = self._server.makefile("rb")
+        with suppress(OSError, ValueError):
+            while reply := read_reply(reader):
+                if self._raw_replies or reply[:1] == b">":
+                    self._client.sendall(reply)
+                    continue
+                swallow, then = self._due.popleft() if self._due else (False, None)
+                if then is not None:
+                    then()
+                if not swallow:
+                    self._client.sendall(reply)
+        self.cut()
+
+    def cut(self) -> None:
+        for end in (self._client, self._server):
+            _cut(end)
+
+    def _pass_on(self, raw: bytes, words: tuple[bytes, ...]) -> None:
+        command = Command(words, self._port)
+        if command.name in _SUBSCRIBE:
+            self._raw_replies = True
+        fate = PASS if self._in_transaction or self._raw_replies else self._proxy.meddle(command)
+        self._in_transaction = command.name == b"MULTI" or (
+            self._in_transaction and command.name not in (b"EXEC", b"DISCARD")
+        )
+        if fate.delay_s:
+            time.sleep(fate.delay_s)
+        for after_s in fate.later_s:
+            self._proxy.later(raw, after_s)
+        if fate.answer:
+            self._client.sendall(fate.answer)
+            return
+        for time_over in range(fate.times):
+            is_last = time_over == fate.times - 1
+            self._due.append((fate.swallow or not is_last, fate.then if is_last else None))
+        self._server.sendall(raw * fate.times)
+
+
+def read_reply(reader: BufferedReader) -> bytes:
+    """Read one whole reply of RESP2 or RESP3, b"" at the end."""
+    head = reader.readline()
+    if not head:
+        return b""
+    kind, text = head[:1], head[1:-2]
+    if kind in b"$=!":
+        return head if int(text) < 0 else head + reader.read(int(text) + 2)
+    if kind in b"*~>%":
+        count = max(0, int(text)) * (2 if kind == b"%" else 1)
+        return head + b"".join(read_reply(reader) for _ in range(count))
+    return head
+
+
+def _read_command(reader: BufferedReader) -> tuple[bytes, tuple[bytes, ...]] | None:
+    head = reader.readline()
+    if head[:1] != b"*":
+        return None
+    raw, words = [head], []
+    for _ in range(int(head[1:])):
+        size = reader.readline()
+        word = reader.read(int(size[1:]) + 2)
+        raw += [size, word]
+        words.append(word[:-2])
+    return b"".join(raw), tuple(words)
+
+
+def _cut(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()
