@@ -58,6 +58,10 @@ class Command:
         """Wait for its end; return its exit code."""
         return self.process.wait(timeout_s)
 
+    def family(self) -> list[psutil.Process]:
+        """All it started."""
+        return psutil.Process(self.pid).children(recursive=True)
+
     def report(self) -> dict[str, Any]:
         """The JSON it ended with."""
         found: dict[str, Any] = json.loads(self._out.read_text().strip().splitlines()[-1])
@@ -185,6 +189,10 @@ class Stage:
         except PipelineError:
             return None
 
+    def live_names(self) -> list[str]:
+        """The streams a viewer is shown."""
+        return [card.name for card in self._broadcast.streams()]
+
     def file_card(self) -> StreamCard | None:
         """The one file that is painted."""
         try:
@@ -205,6 +213,11 @@ class Stage:
             time.sleep(0.01)
         return time.monotonic() - began_s
 
+    def wait_s(self, seconds: float) -> None:
+        """Let things go on for a while: what is waited for is that nothing happens."""
+        until_s = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() > until_s, deadline_s=seconds + 5)
+
     def goes_on(self, watcher: Watcher, within_s: float, pictures: int = 10) -> None:
         """Require that a viewer is shown that many pictures more, the first of them within the time."""
         now_s = time.monotonic()
@@ -213,10 +226,15 @@ class Stage:
 
     def restart_server_empty(self) -> None:
         """Kill the server and start another at the same address."""
-        assert self.server.pid is not None
-        os.kill(self.server.pid, signal.SIGKILL)
-        self.wait(lambda: not _is_alive(self.server.pid), "the server's end")
-        self.server.start()
+        before = self.server.pid
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+
+        def is_back() -> bool:
+            self.server.poll()
+            return self.server.pid != before
+
+        self.wait(is_back, "another server")
 
     def all_said(self) -> str:
         """The last words of every command."""
@@ -231,10 +249,3 @@ def in_order(seqs: list[int]) -> bool:
 def sum_holds(card: StreamCard) -> bool:
     """Whether each captured frame has one fate."""
     return card.captured == card.dropped + card.painted + card.failed + card.in_flight
-
-
-def _is_alive(pid: int | None) -> bool:
-    try:
-        return pid is not None and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
