@@ -6,7 +6,7 @@ exporter hands it to Prometheus, and `wanted` is what an autoscaler goes by.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.errors import WireError
 from pipeline.frame import Mode
@@ -71,13 +71,19 @@ class Census:
 
 def glance(transport: Transport, styles: Iterable[str] = ()) -> Glance:
     """Look at the server; `styles` are asked about even where nobody paints or wants them."""
+    seen = demand_glance(transport, styles)
+    used, most = transport.memory()
+    lately = [card.name for card in seen.streams if card.mode == Mode.LIVE]
+    delays = {name: delay for name in lately if (delay := _delay_ms(transport, name)) is not None}
+    return replace(seen, delays_ms=delays, used_bytes=used, max_bytes=most)
+
+
+def demand_glance(transport: Transport, styles: Iterable[str] = ()) -> Glance:
+    """Look at what tells who could use how many workers, and at nothing that a worker's role may not see."""
     streams, workers = transport.streams(), transport.workers()
     names = sorted({*styles, *(card.style for card in streams), *(beat.style for beat in workers)} - {""})
     queues = [queue_of(name, live=live) for name in names for live in (False, True)]
-    used, most = transport.memory()
-    lately = [card.name for card in streams if card.mode == Mode.LIVE]
-    delays = {name: delay for name in lately if (delay := _delay_ms(transport, name)) is not None}
-    return Glance(transport.now_ms(), streams, workers, transport.queue_lengths(queues), delays, used, most)
+    return Glance(transport.now_ms(), streams, workers, transport.queue_lengths(queues))
 
 
 def census(before: Glance, now: Glance) -> Census:
@@ -96,12 +102,17 @@ def slot_of(beat: WorkerBeat) -> str:
     return beat.name.partition("@")[2].partition(".")[0]
 
 
+def runs_live(card: StreamCard) -> bool:
+    """Whether a stream is a live one whose producer still gives signs of life."""
+    return card.mode == Mode.LIVE and card.age_s < _LIVE_SIGN_S
+
+
 def wanted(workers: Sequence[WorkerBeat], streams: Sequence[StreamLine], queued: int) -> int:
     """Return how many workers a style could use: live streams without drops, files done in a minute; idle: none.
 
     As long as nothing is known of a worker's speed it is one, and one more than there are while live frames drop.
     """
-    live = [line for line in streams if line.card.mode == Mode.LIVE and line.card.age_s < _LIVE_SIGN_S]
+    live = [line for line in streams if runs_live(line.card)]
     files = [line for line in streams if line.card.mode != Mode.LIVE]
     if not live and not files and not queued:
         return 0

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.broker import Broker, open_broker
+from commands.follow import Follower
 from pipeline.config import runtime_dir, settings
 from pipeline.errors import UsageError
 from pipeline.placement import Plan, place
@@ -27,6 +28,9 @@ PerDevice = Annotated[
 ]
 Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Processes in all. Default: one a slot, or a style.")]
+FollowDemand = Annotated[
+    bool, typer.Option("--follow-demand", help="Give slots of styles nobody waits for to those somebody waits for.")
+]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Show where everything would run, and start nothing.")]
 BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
@@ -36,6 +40,7 @@ def work(
     per_device: PerDevice = None,
     styles: Styles = "",
     workers: Workers = None,
+    follow_demand: FollowDemand = False,
     plan: PlanOnly = False,
     broker: BrokerUrl = "",
 ) -> None:
@@ -55,7 +60,7 @@ def work(
         console.print(message, soft_wrap=True)
     if not plan:
         with open_broker(broker) as opened:
-            _serve(opened, placed, chosen, console)
+            _serve(opened, placed, chosen, console, follow_demand=follow_demand)
 
 
 def _chosen(names: str) -> list[Style]:
@@ -66,16 +71,22 @@ def _chosen(names: str) -> list[Style]:
     return [find_style(name.strip()) for name in names.split(",") if name.strip()]
 
 
-def _serve(broker: Broker, plan: Plan, styles: Sequence[Style], console: Console) -> None:
+def _serve(
+    broker: Broker, plan: Plan, styles: Sequence[Style], console: Console, *, follow_demand: bool = False
+) -> None:
     logs = runtime_dir() / "logs"
     weights = {style.name: path for style in styles if style.is_own and (path := style.torch_file or style.export)}
     fleet = Fleet(plan, broker.url, weights=weights, logs=logs)
+    names = [style.name for style in styles]
+    follower = Follower(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None
     try:
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)
         console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
         while not fleet.is_drained:
             fleet.poll()
+            if follower is not None and (rename := follower.poll()) is not None:
+                console.print(f"{rename.old} makes room for {rename.new}", soft_wrap=True)
             if broker.embedded is not None:
                 broker.embedded.poll()
             time.sleep(_POLL_S)

@@ -43,10 +43,10 @@ ROLES = (
         "worker",
         "painter work",
         f"{_SEND} rpush brpop rpop srem set get del hset hget hdel hmget hincrby pexpire zadd zrem zrange zscore "
-        "zrangebyscore zrevrangebyscore zremrangebyscore hgetall xadd publish subscribe unsubscribe psubscribe "
+        "zrangebyscore zrevrangebyscore zremrangebyscore zcard hgetall xadd publish subscribe unsubscribe psubscribe "
         "punsubscribe",
         "~style.* ~_kombu.binding* ~unacked* ~*.celery.pidbox* ~*.reply.celery.pidbox* ~celeryev* "
-        "~frame:* ~inflight:* ~painted:* ~stream:* ~live:* ~workers ~worker:*",
+        "~frame:* ~inflight:* ~painted:* ~stream:* ~streams ~live:* ~workers ~worker:* ~rebalance ~moves",
         "&credit:* &/{db}.celery.pidbox &/{db}.celeryev/* &/{db}.celeryev/worker.*",
     ),
     Role(

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     )
     devices: str = Field("auto", description="devices a worker machine uses: auto, cpu, or a list such as 0,1,2")
     per_device: int = Field(2, ge=1, le=16, description="models (worker processes) per GPU")
+    follow_s: float = Field(
+        10.0, ge=1, le=3600, description="least time between two slots given to another style by --follow-demand"
+    )
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="device of one worker process; the launcher sets it"
     )

@@ -13,6 +13,8 @@
     credit:<style>        pub/sub  worker               live producers    a place became free; nothing kept
     workers               zset     worker               producer, status  worker → ms of its last beat
     worker:<worker>       hash     worker               producer, status  style, device, threads, …; expires
+    rebalance             string   launcher             launchers         whose turn it is to move a worker; expires
+    moves                 zset     launcher             launchers         "old new" worker → ms until it counts; expires
 
 Times are the server's own clock in ms, compared with nothing else. The scripts beside this file (`scripts/*.lua`) say
 what they expect and why their order is as it is. Entries of `painted:` carry `seq`, `published`, `kind` (painted |
@@ -31,6 +33,7 @@ import redis
 from pipeline.connection import open_client, translated
 from pipeline.errors import ServerGone
 from pipeline.frame import EncodedFrame, Look
+from pipeline.rebalance import Rename
 from pipeline.records import (
     Claim,
     Entry,
@@ -52,6 +55,10 @@ WORKER_TTL_MS = 6_000
 _PLACE_MS = 10_000
 # Who asked for a place within this time counts as waiting; the poll behind the wake-ups is well below it.
 _ASKING_MS = 400
+# A launcher looks and decides within a few ms; one that was stopped meanwhile has lost its turn.
+_TURN_MS = 5_000
+# A move counts until its new worker gave a sign of life; a launcher that died over it must not count for ever.
+MOVE_MS = 60_000
 # A viewer that compares says so again within this time.
 COMPARE_MS = 5_000
 
@@ -70,6 +77,7 @@ class Transport:
         self._publish = client.register_script(_script("publish"))
         self._grant = client.register_script(_script("grant"))
         self._submit_live = client.register_script(_script("submit_live"))
+        self._move = client.register_script(_script("move"))
 
     @classmethod
     def connect(cls, url: str) -> "Transport":
@@ -247,6 +255,31 @@ class Transport:
         with translated():
             self._redis.delete(f"worker:{name}")
             self._redis.zrem("workers", name)
+
+    # -- launcher ----------------------------------------------------------------------------------------------
+
+    def take_turn(self, token: str) -> bool:
+        """Become the one launcher that may decide about a move, for at most 5 s. False: another one decides now."""
+        with translated():
+            return bool(self._redis.set("rebalance", token, nx=True, px=_TURN_MS))
+
+    def end_turn(self, token: str, move: Rename | None) -> bool:
+        """Let the next launcher decide. True: `move` is noted, carry it out. False: none, or the turn was over."""
+        member = f"{move.old} {move.new}" if move else ""
+        with translated():
+            return bool(self._move(keys=["rebalance", "moves"], args=[token, member, MOVE_MS]))
+
+    def moves(self) -> list[Rename]:
+        """Return the moves under way."""
+        with translated():
+            now = self.now_ms()
+            found = self._redis.zrangebyscore("moves", now, "+inf")
+        return [Rename(*member.decode().split(" ", 1)) for member in found]
+
+    def end_move(self, move: Rename) -> None:
+        """Note that the move's new worker is there: its own beats count from now on."""
+        with translated():
+            self._redis.zrem("moves", f"{move.old} {move.new}")
 
     # -- anyone ------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ FOLDERS = ("benchmarks", "commands", "pipeline", "training", *ROOMS)
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 #: Longer, and why.
-LONGER = {"pipeline/transport.py": 400}  # every command of ours to the server, in one place
+LONGER = {"pipeline/transport.py": 420}  # every command of ours to the server, in one place
 
 # From the bottom up; a module may use its own shelf (never in a circle) and those below.
 SHELVES = (
@@ -37,6 +37,7 @@ SHELVES = (
         "queues",
         "resend",
         "outage",
+        "rebalance",
         "records",
     },
     {"connection", "transport", "app", "embedded", "spawn", "__init__"},

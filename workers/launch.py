@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
@@ -20,6 +20,7 @@ from typing import IO, Protocol, Self
 from pipeline.errors import WorkerLost
 from pipeline.placement import Plan, Slot
 from pipeline.queues import queue_of
+from pipeline.rebalance import Rename
 from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
 from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
@@ -61,13 +62,18 @@ class Spawn(Protocol):
 
 @dataclass(slots=True)
 class Child:
-    """One slot's worker: its name, its present process, and when it died lately (monotonic)."""
+    """One slot's worker: its name, its present process, and when it died lately (monotonic).
+
+    `heir`: who takes its slot once it has left, for which it has until `leave_by_s`.
+    """
 
     slot: Slot
     name: str
     logfile: Path | None
     process: Process | None = None
     deaths_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DEATHS))
+    heir: "Child | None" = None
+    leave_by_s: float = 0.0
 
 
 class Fleet:
@@ -122,12 +128,22 @@ class Fleet:
         for slot in self._plan.slots:
             name = _free_name(slot, taken)
             taken.add(name)
-            child = Child(slot, name, self._logs / f"{name}.log" if self._logs else None)
-            if child.logfile:
-                child.logfile.parent.mkdir(parents=True, exist_ok=True)
-                child.logfile.unlink(missing_ok=True)
+            child = self._prepare(slot, name)
             self._children.append(child)
             self._start(child)
+
+    def heir_of(self, name: str, style: str, taken: Iterable[str]) -> str:
+        """Return what a worker of `style` in the slot of worker `name` would be called."""
+        return _free_name(replace(self._child(name).slot, style=style), {*taken, *self.names})
+
+    def move(self, rename: Rename) -> None:
+        """Have the old worker finish what it holds and leave; the new one, named by `heir_of`, takes its slot then."""
+        child = self._child(rename.old)
+        if child.process is not None and child.heir is None:
+            slot = replace(child.slot, style=rename.new.partition("@")[0])
+            child.heir = self._prepare(slot, rename.new)
+            child.leave_by_s = self._clock() + _GRACE_S
+            child.process.terminate()
 
     def wait_ready(self, transport: WorkerList, timeout_s: float = 60.0) -> None:
         """Wait until every worker takes tickets. Raises `WorkerLost` when one cannot, or not in time."""
@@ -140,19 +156,22 @@ class Fleet:
 
     def poll(self) -> None:
         """Start dead workers again. Raises `WorkerLost` for one that keeps dying or cannot start at all."""
-        for child in self._children:
-            process = child.process
-            if process is not None and (code := process.poll()) is not None:
-                if code == EXIT_DRAINED:
-                    child.process = None
-                    log.info("worker=%s left, as it was told", child.name)
-                    continue
-                child.deaths_s.append(self._clock())
-                if code == EXIT_CANNOT_START or _keeps_dying(child):
-                    child.process = None
-                    raise WorkerLost(_obituary(child, code))
-                log.warning("worker=%s ended with %d; starting it again", child.name, code)
-                self._start(child)
+        for at, child in enumerate(self._children):
+            if child.process is None:
+                continue
+            code = child.process.poll()
+            if code is None:
+                if child.heir is not None and self._clock() > child.leave_by_s:
+                    child.process.kill()
+            elif code == EXIT_DRAINED:
+                child.process = None
+                log.info("worker=%s left, as it was told", child.name)
+            elif child.heir is not None:
+                log.info("worker=%s makes room for worker=%s", child.name, child.heir.name)
+                self._children[at] = child.heir
+                self._start(child.heir)
+            else:
+                self._mend(child, code)
 
     def stop(self) -> None:
         """End all workers: each finishes the frame it holds, for at most ten seconds. Idempotent."""
@@ -173,6 +192,24 @@ class Fleet:
         # By name and process: a name's last beat outlives a dead worker by up to 6 s.
         alive = {(beat.name, beat.pid) for beat in transport.workers()}
         return [c.name for c in self._children if c.process is None or (c.name, c.process.pid) not in alive]
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self._children if child.name == name)
+
+    def _prepare(self, slot: Slot, name: str) -> Child:
+        logfile = self._logs / f"{name}.log" if self._logs else None
+        if logfile:
+            logfile.parent.mkdir(parents=True, exist_ok=True)
+            logfile.unlink(missing_ok=True)
+        return Child(slot, name, logfile)
+
+    def _mend(self, child: Child, code: int) -> None:
+        child.deaths_s.append(self._clock())
+        if code == EXIT_CANNOT_START or _keeps_dying(child):
+            child.process = None
+            raise WorkerLost(_obituary(child, code))
+        log.warning("worker=%s ended with %d; starting it again", child.name, code)
+        self._start(child)
 
     def _start(self, child: Child) -> None:
         env = environment(child.slot, self._broker_url, self._weights.get(child.slot.style))

@@ -12,9 +12,11 @@ import redis
 from PIL import Image
 from redis.exceptions import NoPermissionError
 
+from commands.census import demand_glance
 from pipeline.config import settings
 from pipeline.connection import answers, open_client
 from pipeline.frame import Look
+from pipeline.rebalance import Rename
 from pipeline.transport import Transport
 from pipeline.wire import Stages, pack_frame
 from tests.conftest import WaitUntil
@@ -111,6 +113,19 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     live.trim("desk", entry.entry_id)
     live.forget_stream("desk", [1])
     for one in (live, paints, watches):
+        one.close()
+
+
+def test_a_worker_machine_may_follow_demand(secured: Secured) -> None:
+    launcher, live = (Transport.connect(secured.url(role)) for role in ("worker", "producer"))
+    live.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
+    move = Rename("starry@cpu0.desk", "wave@cpu0.desk")
+    assert [card.name for card in demand_glance(launcher, ["wave"]).streams] == ["desk"]
+    assert launcher.take_turn("me")
+    assert launcher.end_turn("me", move)
+    assert launcher.moves() == [move]
+    launcher.end_move(move)
+    for one in (live, launcher):
         one.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import WorkerLost
 from pipeline.placement import Device, Plan, Slot, place
+from pipeline.rebalance import Rename
 from pipeline.records import WorkerBeat
 from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
 from workers.launch import Fleet, command, environment
@@ -228,3 +229,54 @@ def test_an_empty_plan_starts_nothing() -> None:
 def test_a_module_in_the_users_folder_is_not_taken_for_a_library() -> None:
     plan = place(["wave"], [], cores=2)
     assert environment(plan.slots[0], "redis://desk", None)["PYTHONSAFEPATH"] == "1"
+
+
+def test_a_slot_changes_its_style_once_its_worker_has_left() -> None:
+    machine = Machine(deaf=True)
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.start()
+    old = fleet.names[1]
+    new = fleet.heir_of(old, "wave", [])
+    assert new.startswith("wave@cpu1.")
+    first = fleet.names[0]
+    fleet.move(Rename(old, new))
+    fleet.move(Rename(old, new))
+    fleet.poll()
+    assert machine.history == ["terminate 101"]
+    assert fleet.names == [first, old]
+    machine.children[1].code = 0
+    fleet.poll()
+    assert fleet.names == [first, new]
+    assert machine.commands[-1][machine.commands[-1].index("-Q") + 1] == "style.wave"
+    assert machine.commands[-1][machine.commands[-1].index("-n") + 1] == new
+
+
+def test_a_slot_whose_name_is_taken_elsewhere_gets_a_letter() -> None:
+    fleet = Machine().fleet(("wave", "starry"))
+    fleet.start()
+    plain = fleet.heir_of(fleet.names[1], "wave", [])
+    assert fleet.heir_of(fleet.names[1], "wave", [plain]).startswith("wave@cpu1b.")
+
+
+def test_a_worker_that_does_not_make_room_in_its_grace_is_killed() -> None:
+    machine = Machine(deaf=True)
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.start()
+    old = fleet.names[1]
+    fleet.move(Rename(old, fleet.heir_of(old, "wave", [])))
+    machine.now_s = 10.5
+    fleet.poll()
+    fleet.poll()
+    assert machine.history == ["terminate 101", "kill 101"]
+    assert [name.partition("@")[0] for name in fleet.names] == ["wave", "wave"]
+
+
+def test_a_worker_that_is_drained_while_it_makes_room_has_no_heir() -> None:
+    machine = Machine(deaf=True)
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.start()
+    old = fleet.names[1]
+    fleet.move(Rename(old, fleet.heir_of(old, "wave", [])))
+    machine.children[1].code = EXIT_DRAINED
+    fleet.poll()
+    assert len(machine.children) == 2
