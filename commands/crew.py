@@ -6,7 +6,7 @@ from typing import Self
 
 from commands.broker import Broker
 from pipeline.config import runtime_dir, settings
-from pipeline.placement import Plan, place
+from pipeline.placement import Plan, place, require_room
 from workers.devices import Nvml, cores, find_devices
 from workers.launch import Fleet
 from workers.styles import Style
@@ -58,6 +58,7 @@ class Crew:
         plan: Plan = place(
             [style.name for style in styles], devices, cores=cores(), per_device=conf.per_device, workers=workers
         )
+        require_room(plan, conf.tile_mb)
         for message in plan.messages:
             self._say(message)
         weights = {style.name: style.torch_file for style in styles if style.is_own and style.torch_file is not None}

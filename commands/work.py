@@ -12,7 +12,7 @@ from commands.broker import Broker, open_broker
 from commands.follow import Follower
 from pipeline.config import runtime_dir, settings
 from pipeline.errors import UsageError
-from pipeline.placement import Plan, place
+from pipeline.placement import Plan, place, require_room
 from workers.devices import Nvml, cores, find_devices
 from workers.launch import Fleet
 from workers.styles import Style, find_style, list_styles
@@ -54,6 +54,7 @@ def work(
         per_device=per_device or conf.per_device,
         workers=workers,
     )
+    require_room(placed, conf.tile_mb)
     console = Console(highlight=False)
     console.print(_table(placed))
     for message in placed.messages:
@@ -99,7 +100,8 @@ def _serve(
 
 
 def _table(plan: Plan) -> Table:
-    table = Table("device", "slot", "style", "engine threads", "frames at once")
+    table = Table("device", "free memory", "slot", "style", "engine threads", "frames at once")
     for slot in sorted(plan.slots, key=lambda slot: (slot.device.label, slot.number)):
-        table.add_row(slot.device.label, slot.place, slot.style, str(slot.threads), str(slot.concurrency))
+        free = "" if slot.device.free_mb is None else f"{slot.device.free_mb} MB"
+        table.add_row(slot.device.label, free, slot.place, slot.style, str(slot.threads), str(slot.concurrency))
     return table

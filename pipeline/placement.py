@@ -13,13 +13,21 @@ from pipeline.errors import UsageError
 # On a GPU a second thread fetches, decodes and encodes while the first paints; on a CPU both would want one core.
 _CPU_CONCURRENCY, _GPU_CONCURRENCY = 1, 2
 
+# What CUDA, cuDNN and the network hold on a card beside a painting's memory: an allowance on the safe side, not a
+# measurement.
+_CONTEXT_MB = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device. `label`: cpu, gpu0 …; `visible`: its CUDA_VISIBLE_DEVICES value (index or UUID), "" for the CPU."""
+    """One device. `label`: cpu, gpu0 …; `visible`: its CUDA_VISIBLE_DEVICES value (index or UUID), "" for the CPU.
+
+    `free_mb`: its free memory, None where that is not known.
+    """
 
     label: str
     visible: str = ""
+    free_mb: int | None = None
 
     @property
     def is_gpu(self) -> bool:
@@ -82,6 +90,45 @@ def place(
         for at, style in enumerate(shares)
     )
     return Plan(slots, tuple(_messages(styles, devices, places, slots, cores)))
+
+
+def require_room(plan: Plan, tile_mb: int) -> None:
+    """Raise `UsageError`, saying what would fit, where a device has less memory than its models are planned with.
+
+    `tile_mb`: what one painting may take (`PAINTER_TILE_MB`).
+    """
+    model_mb = tile_mb + _CONTEXT_MB
+    held = Counter(slot.device for slot in plan.slots)
+    room = {device: count if device.free_mb is None else device.free_mb // model_mb for device, count in held.items()}
+    if not (full := [device for device in held if room[device] < held[device]]):
+        return
+    first = full[0]
+    models = f"{held[first]} models" if held[first] > 1 else "1 model"
+    styles = len({slot.style for slot in plan.slots})
+    raise UsageError(
+        f"{models} of {model_mb} MB will not fit on {', '.join(device.label for device in full)} "
+        f"({first.free_mb} MB free); {_what_fits(room, styles, max(held.values()))}"
+    )
+
+
+def _what_fits(room: Mapping[Device, int], styles: int, most: int) -> str:
+    """Return the options that come nearest to `most` models a device, for devices with `room` for so many."""
+    for each in range(most, 0, -1):
+        # A device that somebody else has filled is left to them.
+        roomy = [device for device, count in room.items() if count >= each]
+        if len(roomy) * each >= styles:
+            return f"{_options(roomy, each, len(room))} fits"
+    if roomy := [device for device, count in room.items() if count]:
+        each = min(room[device] for device in roomy)
+        count = len(roomy) * each
+        return f"{_options(roomy, each, len(room))} fits with {count} of the {styles} --styles"
+    return "--devices cpu needs none of it"
+
+
+def _options(devices: Sequence[Device], per_device: int, there_are: int) -> str:
+    numbers = ",".join(device.label.removeprefix("gpu") for device in devices)
+    chosen = f"--devices {numbers} " if len(devices) < there_are else ""
+    return f"{chosen}--per-device {per_device}"
 
 
 def _share(styles: Sequence[str], places: int, weights: Mapping[str, float]) -> list[str]:

@@ -1,11 +1,16 @@
 """Placement as tables: what a user gets for their styles on their machine."""
 
+import random
+import re
+
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.placement import CPU, Device, Plan, place
+from pipeline.placement import CPU, Device, Plan, place, require_room
 
 SIX = ("wave", "starry", "cafe", "composition", "poppies", "moulin")
+# Beside CUDA's own share a model is planned with 2000 MB.
+TILE_MB = 1500
 FOUR_GPUS = tuple(Device(f"gpu{n}", str(n)) for n in range(4))
 
 
@@ -90,3 +95,77 @@ def test_every_style_is_served_places_are_unique_and_devices_differ_by_one_model
 def test_no_styles_or_a_style_named_twice_is_refused(styles: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="named once"):
         place(styles, [], cores=2)
+
+
+def cards(*free_mb: int | None) -> list[Device]:
+    """GPUs with so much free memory."""
+    return [Device(f"gpu{n}", f"GPU-{n}", free) for n, free in enumerate(free_mb)]
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "styles", "per_device"),
+    [
+        pytest.param((16_000,) * 4, 6, 2, id="4×16 GB, two models each"),
+        pytest.param((8_000,), 4, 2, id="1×8 GB, four styles"),
+        pytest.param((4_700, 4_700), 4, 2, id="MIG slices"),
+        pytest.param((None,), 6, 16, id="memory nobody knows"),
+        pytest.param((), 6, 2, id="no GPU"),
+    ],
+)
+def test_a_placement_that_fits_is_taken(free_mb: tuple[int | None, ...], styles: int, per_device: int) -> None:
+    require_room(place(SIX[:styles], cards(*free_mb), cores=4, per_device=per_device), TILE_MB)
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "styles", "per_device", "said"),
+    [
+        pytest.param(
+            (16_000,) * 4, 6, 9, "9 models of 2000 MB will not fit on gpu0, gpu1, gpu2, gpu3 (16000 MB free); "
+            "--per-device 8 fits", id="too many a device",
+        ),
+        pytest.param(
+            (8_000,), 6, 2, "6 models of 2000 MB will not fit on gpu0 (8000 MB free); "
+            "--per-device 4 fits with 4 of the 6 --styles", id="too many styles for one small card",
+        ),
+        pytest.param(
+            (16_000, 3_000, 16_000), 4, 2, "2 models of 2000 MB will not fit on gpu1 (3000 MB free); "
+            "--devices 0,2 --per-device 2 fits", id="a card somebody else uses",
+        ),
+        pytest.param(
+            (4_700, 3_000), 2, 2, "2 models of 2000 MB will not fit on gpu1 (3000 MB free); "
+            "--devices 0 --per-device 2 fits", id="unequal slices",
+        ),
+        pytest.param(
+            (1_900,), 1, 1, "1 model of 2000 MB will not fit on gpu0 (1900 MB free); --devices cpu needs none of it",
+            id="no room at all",
+        ),
+    ],
+)  # fmt: skip
+def test_a_placement_that_does_not_fit_is_refused_with_one_that_does(
+    free_mb: tuple[int, ...], styles: int, per_device: int, said: str
+) -> None:
+    plan = place(SIX[:styles], cards(*free_mb), cores=4, per_device=per_device)
+    with pytest.raises(UsageError) as refused:
+        require_room(plan, TILE_MB)
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_said_to_fit_fits(seed: int) -> None:
+    random_ = random.Random(seed)
+    devices = cards(*(random_.choice([500, 2_000, 5_000, 8_000, 16_000]) for _ in range(random_.randint(1, 5))))
+    styles = SIX[: random_.randint(1, 6)]
+    try:
+        require_room(place(styles, devices, cores=4, per_device=random_.randint(1, 8)), TILE_MB)
+    except UsageError as refused:
+        said = str(refused)
+        chosen = re.search(r"--devices ([\d,]+)", said)
+        each = re.search(r"--per-device (\d+)", said)
+        fewer = re.search(r"with (\d+) of", said)
+        if each is None:
+            assert "--devices cpu" in said
+            assert max(device.free_mb or 0 for device in devices) < 2000
+            return
+        kept = [devices[int(number)] for number in chosen[1].split(",")] if chosen else devices
+        count = int(fewer[1]) if fewer else len(styles)
+        require_room(place(styles[:count], kept, cores=4, per_device=int(each[1])), TILE_MB)
