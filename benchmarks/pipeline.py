@@ -140,7 +140,7 @@ def live(broker: Broker, style: str, fps: float, picture: bytes) -> dict[str, ob
 def _watched(broker: Broker, style: str, shots: list[tuple[float, Shot]]) -> Iterator[Callable[[bytes, int], None]]:
     reader = Broadcast(broker.transport, limits=_LIMITS)
     reader.start()
-    session = LiveIntake(broker.transport, broker.send, _LIMITS).open("bench", [style], Look())
+    session = LiveIntake(broker.transport, broker.pack, _LIMITS).open("bench", [style], Look())
     changed, ended = threading.Event(), threading.Event()
     watch = reader.watch("bench", changed.set)
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app, message_of
 from pipeline.config import settings
 from pipeline.connection import require_server
 from pipeline.embedded import EmbeddedServer, join_or_start
 from pipeline.transport import Transport
-from pipeline.wire import Ticket
+from pipeline.wire import Message, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Broker:
 
     url: str
     transport: Transport
-    send: Callable[[str, Ticket], None]
+    pack: Callable[[str, Ticket], Message]
     embedded: EmbeddedServer | None
     is_foreign: bool = False
 
@@ -41,6 +41,6 @@ def open_broker(url: str = "") -> Iterator[Broker]:
 def _opened(url: str, embedded: EmbeddedServer | None, *, is_foreign: bool) -> Iterator[Broker]:
     transport = Transport.connect(url)
     try:
-        yield Broker(url, transport, partial(send_ticket, create_app(url)), embedded, is_foreign)
+        yield Broker(url, transport, partial(message_of, create_app(url)), embedded, is_foreign)
     finally:
         transport.close()

@@ -84,7 +84,7 @@ class PaintJob:
         stream = f"{style}-{uuid4().hex[:12]}"
         self._submission = Submission(
             self._transport,
-            partial(broker.send, style),
+            partial(broker.pack, style),
             Order(stream, style, look, settings.attempts, _facts(source.info, style)),
             window=Window(window_size(self._painters())),
             wait_s=settings.server_wait_s,

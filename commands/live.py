@@ -70,7 +70,7 @@ def live(
         capture.open()
         opened = stack.enter_context(open_broker(broker))
         stream = free_name(opened.transport, name, default_name)
-        feed = LiveFeed(Channel(stream, opened.transport, opened.send), card.name, Look(strength, keep_colours))
+        feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, Look(strength, keep_colours))
         stack.callback(feed.close)
         painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps))
         crew = stack.enter_context(Crew(opened, [card], None, show.say))

@@ -93,7 +93,7 @@ def open_page(
         parts = Parts(
             access,
             broadcast,
-            LiveIntake(broker.transport, broker.send, camera),
+            LiveIntake(broker.transport, broker.pack, camera),
             atelier,
             {style.name: _card(style) for style in styles},
             _STATIC,

@@ -7,6 +7,8 @@ import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -110,6 +112,12 @@ def translated() -> Iterator[None]:
         if str(error).startswith(_PASSING):
             raise ServerGone(str(error)) from error
         raise
+
+
+@lru_cache(maxsize=8)
+def script(name: str) -> str:
+    """Return the text of a script that runs on the server (`scripts/*.lua`)."""
+    return files("pipeline").joinpath("scripts", f"{name}.lua").read_text("utf-8")
 
 
 def _ping(url: str) -> None:

@@ -134,3 +134,8 @@ def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight:
         age_s=age_s,
         frames=count(b"frames"),
     )
+
+
+def number(score: float) -> str:
+    """Return a score as scripts compare it."""
+    return str(int(score)) if score == int(score) else repr(score)

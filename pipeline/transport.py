@@ -24,13 +24,11 @@ failed), `source` (the source's bytes while a viewer compares) and `frame` and `
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import redis
 
-from pipeline.connection import open_client, translated
+from pipeline.connection import open_client, script, translated
 from pipeline.errors import ServerGone
 from pipeline.frame import EncodedFrame, Look
 from pipeline.rebalance import Rename
@@ -41,12 +39,13 @@ from pipeline.records import (
     StreamCard,
     WorkerBeat,
     look_facts,
+    number,
     parse_beat,
     parse_card,
     parse_entry,
     parse_look,
 )
-from pipeline.wire import Stages, pack_frame, pack_stages
+from pipeline.wire import Message, Stages, pack_frame, pack_stages
 
 # A stream whose producer gave no sign for this long is over; its keys go by themselves.
 STREAM_TTL_MS = 60_000
@@ -71,13 +70,13 @@ class Transport:
         self._redis: Any = client
         # Deadline of each frame this process holds: only its holder may renew, release or fail it.
         self._leases: dict[tuple[str, int], int] = {}
-        self._submit = client.register_script(_script("submit"))
-        self._claim = client.register_script(_script("claim"))
-        self._renew = client.register_script(_script("renew"))
-        self._publish = client.register_script(_script("publish"))
-        self._grant = client.register_script(_script("grant"))
-        self._submit_live = client.register_script(_script("submit_live"))
-        self._move = client.register_script(_script("move"))
+        self._submit = client.register_script(script("submit"))
+        self._claim = client.register_script(script("claim"))
+        self._renew = client.register_script(script("renew"))
+        self._publish = client.register_script(script("publish"))
+        self._grant = client.register_script(script("grant"))
+        self._submit_live = client.register_script(script("submit_live"))
+        self._move = client.register_script(script("move"))
 
     @classmethod
     def connect(cls, url: str) -> "Transport":
@@ -108,12 +107,14 @@ class Transport:
             batch.zadd("streams", {stream: now})
             batch.execute()
 
-    def submit(self, stream: str, seq: int, document: bytes, *, expected: float | None = None) -> bool:
-        """Put a frame in flight. A resend names the score it `expected`; False: no longer so, nothing done."""
-        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}"]
-        score = "" if expected is None else _number(expected)
+    def submit(
+        self, stream: str, seq: int, document: bytes, ticket: Message | None = None, *, expected: float | None = None
+    ) -> bool:
+        """Put a frame in flight and queue its ticket. A resend names the score it `expected`; False: no longer so."""
+        keys, body = [f"frame:{stream}:{seq}", f"inflight:{stream}", *_queue(ticket)], ticket.body if ticket else b""
+        score = "" if expected is None else number(expected)
         with translated():
-            return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score]))
+            return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score, body]))
 
     def flight(self, stream: str, queue: str) -> Flight:
         """Return everything a producer decides resends from, read at one moment."""
@@ -175,22 +176,22 @@ class Transport:
             self._redis.zrem(f"live:{style}", f"{stream}:{seq}")
             self._redis.publish(f"credit:{style}", stream)
 
-    def submit_live(self, stream: str, frame: EncodedFrame, *, dropped: int) -> tuple[str, Look] | None:
+    def submit_live(
+        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, dropped: int
+    ) -> tuple[str, Look] | None:
         """Put a granted frame in flight, `dropped` ones before it. Return the style and look wished for the next.
 
         None: the server does not know the stream; open it again.
         """
-        keys = [f"frame:{stream}:{frame.seq}", f"inflight:{stream}", f"stream:{stream}"]
-        size = (frame.width, frame.height)
+        keys = [f"frame:{stream}:{frame.seq}", f"inflight:{stream}", f"stream:{stream}", *_queue(ticket)]
+        told = (dropped + 1, dropped, frame.width, frame.height, ticket.body if ticket else b"")
         with translated():
-            wish = self._submit_live(
-                keys=keys, args=[pack_frame(frame), frame.seq, STREAM_TTL_MS, dropped + 1, dropped, *size]
-            )
+            wish = self._submit_live(keys=keys, args=[pack_frame(frame), frame.seq, STREAM_TTL_MS, *told])
         return (wish[0].decode(), parse_look(*wish[1:])) if wish else None
 
     def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
         """Publish a tombstone for a live frame whose in-flight score is still `score`."""
-        return self._finish(stream, seq, _number(score), style, "failed", {"reason": reason})
+        return self._finish(stream, seq, number(score), style, "failed", {"reason": reason})
 
     @contextmanager
     def credits(self, style: str) -> Iterator[Callable[[float], None]]:
@@ -394,10 +395,5 @@ class Transport:
             return bool(self._publish(keys=keys, args=[seq, held, f"{stream}:{seq}", f"credit:{style}", kind, *values]))
 
 
-@lru_cache(maxsize=8)
-def _script(name: str) -> str:
-    return files("pipeline").joinpath("scripts", f"{name}.lua").read_text("utf-8")
-
-
-def _number(score: float) -> str:
-    return str(int(score)) if score == int(score) else repr(score)
+def _queue(ticket: Message | None) -> list[str]:
+    return [ticket.queue] if ticket else []

@@ -74,6 +74,14 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A ticket as Celery queues it: the list it goes to, and what goes there. `app.message_of` makes it."""
+
+    queue: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """Where a frame's time went. `sent_ms`, `claimed_ms`: server clock; the others: durations."""
 

@@ -8,7 +8,7 @@ from pipeline.codec import probe
 from pipeline.errors import WireError
 from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.transport import Transport
-from pipeline.wire import Limits, Ticket
+from pipeline.wire import Limits, Message, Ticket
 from producer.live import Channel, LiveFeed
 
 
@@ -62,14 +62,14 @@ class LiveSession:
 
 
 class LiveIntake:
-    """Opens sessions on one server. `send(style, ticket)` queues a ticket."""
+    """Opens sessions on one server. `pack(style, ticket)` makes a ticket's message."""
 
-    def __init__(self, transport: Transport, send: Callable[[str, Ticket], None], limits: Limits) -> None:
-        self._transport, self._send, self._limits = transport, send, limits
+    def __init__(self, transport: Transport, pack: Callable[[str, Ticket], Message], limits: Limits) -> None:
+        self._transport, self._pack, self._limits = transport, pack, limits
 
     def open(self, name: str, styles: Sequence[str], look: Look) -> LiveSession:
         """Open a session whose streams are named after `name`."""
-        session = LiveSession(partial(_feed, self._transport, self._send), name, self._limits)
+        session = LiveSession(partial(_feed, self._transport, self._pack), name, self._limits)
         session.choose(styles, look)
         return session
 
@@ -78,5 +78,7 @@ class LiveIntake:
         return self._transport.wish(stream, style, look)
 
 
-def _feed(transport: Transport, send: Callable[[str, Ticket], None], stream: str, style: str, look: Look) -> LiveFeed:
-    return LiveFeed(Channel(stream, transport, send), style, look)
+def _feed(
+    transport: Transport, pack: Callable[[str, Ticket], Message], stream: str, style: str, look: Look
+) -> LiveFeed:
+    return LiveFeed(Channel(stream, transport, pack), style, look)

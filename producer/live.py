@@ -17,7 +17,7 @@ from pipeline.queues import queue_of
 from pipeline.records import look_facts
 from pipeline.resend import overdue
 from pipeline.transport import Transport
-from pipeline.wire import Ticket
+from pipeline.wire import Message, Ticket
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ _BEAT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What a live stream is, and how its tickets are queued. `send(style, ticket)` raises as the transport does."""
+    """What a live stream is, and how a ticket becomes the message that is queued together with its frame."""
 
     stream: str
     transport: Transport
-    send: Callable[[str, Ticket], None]
+    pack: Callable[[str, Ticket], Message]
 
 
 class LiveFeed:
@@ -154,18 +154,17 @@ class LiveFeed:
         seq = self._seq
         try:
             frame = offered() if callable(offered) else offered
-            wish = self._transport.submit_live(self.stream, replace(frame, seq=seq), dropped=dropped)
+            ticket = self._channel.pack(style, Ticket(self.stream, seq, 1, live=True, look=look))
+            wish = self._transport.submit_live(self.stream, replace(frame, seq=seq), ticket, dropped=dropped)
             if wish is None:
                 self._known = False
                 raise ServerGone("the server forgot the stream")
             self._seq += 1
             self._painting[seq] = style
-            self._channel.send(style, Ticket(self.stream, seq, 1, live=True, look=look))
         except Exception:
-            # Not sent is dropped; sent without a ticket is given up when it is overdue. Either way its place is free.
-            if self._seq == seq:
-                with self._changed:
-                    self._dropped += dropped + 1
+            # Not sent is dropped, and its place is free.
+            with self._changed:
+                self._dropped += dropped + 1
             self._transport.return_place(style, self.stream, seq)
             raise
         self._take_wish(style, look, *wish)

@@ -18,7 +18,7 @@ from pipeline.records import Flight
 from pipeline.resend import Cause, LastClaim, Resend, due
 from pipeline.transport import Transport
 from pipeline.window import Window
-from pipeline.wire import Stages, Ticket, pack_frame
+from pipeline.wire import Message, Stages, Ticket, pack_frame
 
 log = logging.getLogger(__name__)
 
@@ -48,19 +48,19 @@ class _Copy:
 
 
 class Submission:
-    """The producer of one file stream. `send` queues a ticket, with the errors of the transport."""
+    """The producer of one file stream. `pack` makes a ticket's message, which is queued together with the frame."""
 
     def __init__(
         self,
         transport: Transport,
-        send: Callable[[Ticket], None],
+        pack: Callable[[Ticket], Message],
         order: Order,
         *,
         window: Window,
         wait_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transport, self._send, self._order = transport, send, order
+        self._transport, self._pack, self._order = transport, pack, order
         self._window, self._wait_s, self._clock = window, wait_s, clock
         self._outage = Outage(wait_s, clock)
         self.stream = order.stream
@@ -216,8 +216,8 @@ class Submission:
             if copy is None or copy.arrived:
                 return True
             try:
-                if self._transport.submit(self._order.stream, seq, copy.document, expected=expected):
-                    self._send(self._ticket(seq, copy))
+                ticket = self._pack(self._ticket(seq, copy))
+                self._transport.submit(self._order.stream, seq, copy.document, ticket, expected=expected)
                 outage.over()
                 return True
             except (ServerGone, ServerFull) as error:

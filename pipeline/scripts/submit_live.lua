@@ -1,6 +1,6 @@
--- A live frame and its in-flight entry, with the counters that go with it, so that their sum holds at every moment.
--- KEYS: frame, inflight, stream.
--- ARGV: document, seq, time to live (ms), frames captured and frames dropped since the last call, width, height.
+-- A live frame, its in-flight entry and its ticket, with the counters that go with it: their sum holds at every moment.
+-- KEYS: frame, inflight, stream, queue (without one no ticket is queued).
+-- ARGV: document, seq, time to live (ms), frames captured and frames dropped since the last call, width, height, ticket.
 -- Returns {style, strength, keep_colours} as wished for the next frame, or {} when the server does not know the stream.
 if redis.call('HEXISTS', KEYS[3], 'maxlen') == 0 then return {} end
 local time = redis.call('TIME')
@@ -13,4 +13,5 @@ if redis.call('ZADD', KEYS[2], -now, ARGV[2]) == 1 then
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
 redis.call('HSET', KEYS[3], 'width', ARGV[6], 'height', ARGV[7])
+if KEYS[4] then redis.call('LPUSH', KEYS[4], ARGV[8]) end
 return redis.call('HMGET', KEYS[3], 'style', 'strength', 'keep_colours')

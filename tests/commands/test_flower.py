@@ -16,12 +16,13 @@ import psutil
 import pytest
 
 from commands.flower import flower_argv
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import UsageError
+from pipeline.queues import queue_of
 from pipeline.spawn import spawn
 from pipeline.transport import Transport
-from pipeline.wire import Ticket
+from pipeline.wire import TASK_NAME, Ticket
 from tests.conftest import WaitUntil
 
 ROOT = Path(__file__).parent.parent.parent
@@ -97,7 +98,7 @@ def test_flower_shows_workers_by_style_and_counts_their_tasks(
 
         def is_counted() -> bool:
             # Flower asks for events every 5 s; tasks before that go uncounted. The ticket's frame is long gone.
-            send_ticket(app, STYLE, Ticket("nobody", 0, 1))
+            app.send_task(TASK_NAME, args=Ticket("nobody", 0, 1).to_args(), queue=queue_of(STYLE))
             return bool(re.search(pattern, _get(f"{page}/metrics")))
 
         wait_until(is_counted, 30, "a task succeeded in Flower")

@@ -19,7 +19,8 @@ from pipeline.errors import Stopped
 from pipeline.frame import Codec, Frame, Look, StreamInfo
 from pipeline.records import WorkerBeat
 from pipeline.transport import Transport
-from pipeline.wire import Stages, Ticket
+from pipeline.wire import Stages
+from tests.tickets import Tickets
 
 FRAMES = 60
 LEASE_MS = 800
@@ -66,9 +67,9 @@ class Painters:
     def __init__(self, server: EmbeddedServer, lose: set[int]) -> None:
         self._transport = Transport.connect(server.url)
         self._lose = lose
-        self._tickets: list[Ticket] = []
-        self._changed = threading.Condition()
-        self._ended = False
+        self._queued = Tickets(self._transport)
+        self.pack = self._queued.pack
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._paint, daemon=True)
 
     def __enter__(self) -> "Painters":
@@ -76,23 +77,17 @@ class Painters:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with self._changed:
-            self._ended = True
-            self._changed.notify()
+        self._ended.set()
         self._thread.join()
 
-    def send(self, style: str, ticket: Ticket) -> None:
-        with self._changed:
-            self._tickets.append(ticket)
-            self._changed.notify()
-
     def _paint(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._tickets or self._ended)
-                if self._ended:
-                    return
-                ticket = self._tickets.pop(0)
+        served = 0
+        while not self._ended.is_set():
+            if len(self._queued.taken) == served:
+                self._ended.wait(0.001)
+                continue
+            _, ticket = self._queued.taken[served]
+            served += 1
             claim = self._transport.claim(ticket.stream, ticket.seq, LEASE_MS)
             if claim is None:
                 continue
@@ -110,7 +105,7 @@ def paint(server: EmbeddedServer, transport: Transport) -> Callable[..., tuple[P
     def run(side: int, write_s: float, lose: set[int]) -> tuple[PaintJob, Sheet, int]:
         sink = Sheet(write_s)
         with Painters(server, lose) as painters:
-            broker = Broker(server.url, transport, painters.send, None)
+            broker = Broker(server.url, transport, painters.pack, None)
             settings = Settings(server_wait_s=10)
             job = PaintJob(Noise(side), sink, style="wave", look=Look(), broker=broker, settings=settings)
             _, seconds = job.run(lambda _: None)

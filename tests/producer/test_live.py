@@ -14,6 +14,7 @@ from pipeline.transport import Transport
 from pipeline.wire import Limits, Stages, Ticket, pack_frame
 from producer.intake import LiveIntake
 from producer.live import Channel, LiveFeed
+from tests.tickets import Tickets
 from viewer.broadcast import Broadcast
 
 LIMITS = Limits(1 << 20, 1 << 20)
@@ -33,14 +34,15 @@ class Bench:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.tickets: list[tuple[str, Ticket]] = []
-        self.changed = threading.Condition()
+        self._queued = Tickets(transport)
+        self.pack = self._queued.pack
 
-    def send(self, style: str, ticket: Ticket) -> None:
-        self.tickets.append((style, ticket))
+    @property
+    def tickets(self) -> list[tuple[str, Ticket]]:
+        return self._queued.taken
 
     def feed(self, stream: str, style: str = "wave") -> LiveFeed:
-        feed = LiveFeed(Channel(stream, self.transport, self.send), style, Look())
+        feed = LiveFeed(Channel(stream, self.transport, self.pack), style, Look())
         feed.start()
         return feed
 
@@ -270,7 +272,7 @@ def test_sources_come_beside_paintings_while_somebody_compares(
 
 
 def test_the_grid_is_one_stream_a_style(bench: Bench, transport: Transport, wait_until: WaitUntil) -> None:
-    session = LiveIntake(transport, bench.send, LIMITS).open("cam", ["wave"], Look())
+    session = LiveIntake(transport, bench.pack, LIMITS).open("cam", ["wave"], Look())
     assert dict(session.streams) == {"wave": "cam"}
     session.choose(["wave", "starry", "cafe"], Look())
     assert dict(session.streams) == {"wave": "cam", "starry": "cam.1", "cafe": "cam.2"}

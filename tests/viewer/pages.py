@@ -15,7 +15,7 @@ import numpy as np
 
 from commands.broker import Broker
 from commands.page import Door, OpenPage, open_page
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app, message_of
 from pipeline.codec import encode_pixels
 from pipeline.config import settings
 from pipeline.frame import Codec
@@ -145,7 +145,7 @@ class Site:
 def open_site(url: str, door: Door | None = None, *styles: str, **limits: Any) -> Iterator[Site]:
     """Serve the page for the frame server at `url`; `limits` are those of `PageLimits` to change."""
     transport = Transport.connect(url)
-    broker = Broker(url, transport, partial(send_ticket, create_app(url)), None)
+    broker = Broker(url, transport, partial(message_of, create_app(url)), None)
     cards = [Style(style) for style in styles or ("test-identity",)]
     try:
         with open_page(

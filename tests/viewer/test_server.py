@@ -15,7 +15,7 @@ import aiohttp
 import av
 import pytest
 
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app, message_of
 from pipeline.codec import decode, probe
 from pipeline.config import cache_dir, settings
 from pipeline.embedded import EmbeddedServer
@@ -248,7 +248,7 @@ def test_camera_off_frees_the_camera_and_leaves_the_page(site: Site) -> None:
 def elsewhere(site: Site, name: str, style: str) -> Iterator[None]:
     """A live stream that no page produces."""
     app = create_app(site.broker_url)
-    intake = LiveIntake(site.transport, partial(send_ticket, app), Limits(1 << 20, 1 << 20))
+    intake = LiveIntake(site.transport, partial(message_of, app), Limits(1 << 20, 1 << 20))
     session = intake.open(name, [style], Look())
     ended = threading.Event()
 

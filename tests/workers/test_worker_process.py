@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app, message_of
 from pipeline.codec import decode, encode
 from pipeline.embedded import EmbeddedServer
 from pipeline.frame import Codec, Frame
@@ -48,8 +48,8 @@ class Desk:
     def send(self, seq: int, *, attempt: int = 1, live: bool = False) -> None:
         """Put one frame in flight."""
         document = pack_frame(encode(Frame(seq, seq, FRAME), Codec.PNG))
-        self.transport.submit("clip", seq, document)
-        send_ticket(self._app, self.style, Ticket("clip", seq, attempt, live=live))
+        ticket = message_of(self._app, self.style, Ticket("clip", seq, attempt, live=live))
+        self.transport.submit("clip", seq, document, ticket)
 
     def receive(self) -> Entry:
         """Return the next painted frame."""
