@@ -9,6 +9,8 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[4]))
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[5]))
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 for key = 1, 3 do redis.call('PEXPIRE', KEYS[key], 60000) end
+-- A client whose reply was lost asks again: it has its place, and must not wait until it runs out.
+if redis.call('ZSCORE', KEYS[1], ARGV[2]) then return 1 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 local first, longest = nil, nil
 for _, stream in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do

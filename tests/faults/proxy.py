@@ -12,19 +12,31 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from io import BufferedReader
 from urllib.parse import urlsplit
 
 import psutil
 
+#: The scripts a frame's way is made of.
+SCRIPTS = ("submit", "submit_live", "claim", "renew", "publish", "grant")
 _SUBSCRIBE = (b"SUBSCRIBE", b"PSUBSCRIBE", b"MONITOR")
 
 
+@lru_cache
 def sha_of(script: str) -> bytes:
     """Return the name under which a script of ours is called."""
-    text = files("pipeline").joinpath("scripts", f"{script}.lua").read_bytes()
-    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+    return hashlib.sha1(_text(script), usedforsecurity=False).hexdigest().encode()
+
+
+def _text(script: str) -> bytes:
+    return files("pipeline").joinpath("scripts", f"{script}.lua").read_bytes()
+
+
+def _load(script: str) -> bytes:
+    text = _text(script)
+    return b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(text), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +54,10 @@ class Command:
         """Whether it runs a script of ours."""
         return self.name == b"EVALSHA" and self.words[1] == sha_of(script)
 
-    def is_ticket(self) -> bool:
-        """Whether it queues a ticket."""
-        return self.name == b"LPUSH" and self.words[1].startswith(b"style.")
+    @property
+    def frame(self) -> tuple[bytes, bytes]:
+        """The key it works on and its first argument: enough to know a frame by."""
+        return self.words[3], self.words[3 + int(self.words[2])]
 
     def kill_sender(self) -> None:
         """`kill -9` whoever sent it."""
@@ -56,13 +69,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a command: passed on after `delay_s`, `times` over; or answered and carried out `later_s` later.
+    """What becomes of a command: passed on after `delay_s`, twice or once; or answered and carried out `later_s` later.
 
-    `swallow`: its reply never arrives. `then` is called once the server has carried it out.
+    `first_reply`: of a command passed on twice, whether its sender hears of the first time or, as a client that lost
+    its line and asked again, of the second. `swallow`: no reply ever arrives. `then` is called once it is carried out.
     """
 
     delay_s: float = 0.0
-    times: int = 1
+    twice: bool = False
+    first_reply: bool = True
     later_s: tuple[float, ...] = ()
     answer: bytes = b""
     swallow: bool = False
@@ -101,8 +116,13 @@ class Proxy:
 
         def run() -> None:
             with suppress(OSError), self._upstream() as server:
+                replies = server.makefile("rb")
                 server.sendall(raw)
-                read_reply(server.makefile("rb"))
+                if read_reply(replies).startswith(b"-NOSCRIPT"):
+                    # Its sender was answered, and so will not bring the script itself.
+                    server.sendall(b"".join(_load(script) for script in SCRIPTS) + raw)
+                    for _ in range(len(SCRIPTS) + 1):
+                        read_reply(replies)
 
         timer = threading.Timer(after_s, run)
         timer.daemon = True
@@ -179,10 +199,13 @@ class _Line:
         if fate.answer:
             self._client.sendall(fate.answer)
             return
-        for time_over in range(fate.times):
-            is_last = time_over == fate.times - 1
-            self._due.append((fate.swallow or not is_last, fate.then if is_last else None))
-        self._server.sendall(raw * fate.times)
+        if fate.twice:
+            self._due.append((not fate.first_reply, None))
+            self._due.append((fate.first_reply, None))
+            self._server.sendall(raw * 2)
+        else:
+            self._due.append((fate.swallow, fate.then))
+            self._server.sendall(raw)
 
 
 def read_reply(reader: BufferedReader) -> bytes:
