@@ -122,7 +122,7 @@ def _workers(beats: Sequence[WorkerBeat]) -> Table:
     table = _table("host", "slot", "device", "style", "FPS", "busy", "memory", "painted")
     for beat in beats:
         numbers = (f"{beat.fps:.1f}", f"{beat.busy:.0%}", _megabytes(beat.rss_bytes), str(beat.painted))
-        table.add_row(beat.host, slot_of(beat), beat.device, beat.style, *numbers)
+        table.add_row(beat.host, slot_of(beat), beat.device, beat.style or beat.note, *numbers)
     return table
 
 

@@ -25,6 +25,10 @@ class WireError(PipelineError, ValueError):
     """Bytes from outside are not a document of ours: wrong version, types, size or picture header."""
 
 
+class VersionTooNew(WireError):
+    """A ticket of a newer version than ours: not wrong, but for somebody else."""
+
+
 class SourceError(PipelineError, OSError):
     """A source broke while being read. `painted` frames before it stay good."""
 

@@ -65,7 +65,8 @@ class StreamCard:
 class WorkerBeat:
     """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory.
 
-    `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads.
+    `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads. One that
+    stays out of its queues serves no `style`, and `note` says why.
     """
 
     name: str
@@ -78,6 +79,7 @@ class WorkerBeat:
     pid: int = 0
     host: str = ""
     busy: float = 0.0
+    note: str = ""
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
@@ -89,8 +91,12 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         "pid": int,
         "busy": float,
     }
-    values = {f.name: kinds.get(f.name, str)(found.get(f.name.encode(), b"0").decode()) for f in fields(WorkerBeat)}
-    return WorkerBeat(**values)
+
+    def read(name: str) -> Any:
+        kind = kinds.get(name, str)
+        return kind(found.get(name.encode(), b"" if kind is str else b"0").decode())
+
+    return WorkerBeat(**{f.name: read(f.name) for f in fields(WorkerBeat)})
 
 
 def parse_entry(entry_id: bytes, raw: Mapping[bytes, bytes]) -> Entry:

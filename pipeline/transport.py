@@ -222,6 +222,12 @@ class Transport:
         self._leases[stream, seq] = deadline
         return Claim(document, sent_ms, claimed_ms)
 
+    def is_unclaimed(self, stream: str, seq: int) -> bool:
+        """Whether a frame waits for a worker to claim it."""
+        with translated():
+            score = self._redis.zscore(f"inflight:{stream}", seq)
+        return score is not None and score < self.now_ms()
+
     def renew(self, stream: str, seq: int, lease_ms: int) -> bool:
         """Hold a claimed frame for `lease_ms` from now. False: it is no longer ours."""
         return self._move_lease(stream, seq, lease_ms)

@@ -9,6 +9,7 @@ Frame document (value of `frame:…`, and field `frame` of a painted entry), a m
     data bin     the JPEG or PNG file
 
 Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours.
+v, stream and seq come first in every version, so that a worker knows which frame it leaves to a newer one.
 
 Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style,
 worker.
@@ -22,7 +23,7 @@ from typing import Any
 import msgpack
 
 from pipeline.codec import probe
-from pipeline.errors import WireError
+from pipeline.errors import VersionTooNew, WireError
 from pipeline.frame import Codec, EncodedFrame, Look
 
 WIRE_VERSION = 1
@@ -61,8 +62,10 @@ class Ticket:
 
     @classmethod
     def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
-        """Read a task's arguments; raises `WireError` for another version or wrong types."""
+        """Read a task's arguments. Raises `WireError` for what is none, `VersionTooNew` for a later version's."""
         types: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, (int, float), bool)
+        if _is_newer(args):
+            raise VersionTooNew(f"tickets of version {args[0]}, this worker reads up to {WIRE_VERSION}")
         if not args or args[0] != WIRE_VERSION:
             raise WireError(f"ticket version {args[0] if args else None!r}, this worker speaks {WIRE_VERSION}")
         if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):
@@ -151,6 +154,11 @@ def unpack_stages(document: bytes) -> Stages:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise WireError(f"stages: {error!r}") from error
+
+
+def _is_newer(args: list[Any] | tuple[Any, ...]) -> bool:
+    kinds = (int, str, int)
+    return len(args) >= len(kinds) and all(map(isinstance, args, kinds)) and args[0] > WIRE_VERSION
 
 
 def _unpack_map(document: bytes, max_bytes: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from pipeline.errors import ServerFull, ServerGone, WireError
+from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
 from pipeline.records import Claim, WorkerBeat
 from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
@@ -34,6 +34,7 @@ class Server(Protocol):
     """The part of the transport that a worker needs."""
 
     def claim(self, stream: str, seq: int, lease_ms: int) -> Claim | None: ...
+    def is_unclaimed(self, stream: str, seq: int) -> bool: ...
     def renew(self, stream: str, seq: int, lease_ms: int) -> bool: ...
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool: ...
     def release(self, stream: str, seq: int, reason: str) -> None: ...
@@ -65,6 +66,7 @@ class PaintService:
         self._identity = identity
         self._attempts = attempts
         self._limits = limits
+        self._note = ""
         self._rate = Rate()
         self._work_s = Rate()
         self._beats = Ticker("beats", BEAT_S, self._beat)
@@ -83,18 +85,44 @@ class PaintService:
         except (ServerGone, ServerFull) as error:
             log.info("could not sign off: %s", error)
 
-    def handle(self, args: Sequence[Any]) -> None:
-        """Serve one ticket to its end. Raises nothing: the message is always acknowledged afterwards."""
+    def handle(self, args: Sequence[Any]) -> bool:
+        """Serve one ticket to its end, and return whether it is to be acknowledged. Raises nothing.
+
+        False: a later version's, whose frame waits. Give it back and stay out of the queues until `come_back`.
+        """
         try:
             ticket = Ticket.from_args(list(args))
             claim = self._server.claim(ticket.stream, ticket.seq, self._leases.lease_ms)
             if claim is not None:
                 self._serve(ticket, claim)
+        except VersionTooNew as error:
+            if self._leave_to_newer(args, str(error)):
+                return False
+            log.warning("ticket refused: %s", error)
         except WireError as error:
             log.warning("ticket refused: %s", error)
         except (ServerGone, ServerFull) as error:
             # The producer sends the frame again once its lease runs out or the server is back.
             log.warning("%s left to be sent again: %s", _what(args), error)
+        return True
+
+    def come_back(self) -> None:
+        """Note that tickets are taken again."""
+        self._note = ""
+        self._beat()
+
+    def _leave_to_newer(self, args: Sequence[Any], why: str) -> bool:
+        """Say that we leave, unless the ticket is not worth it: anybody can write a number, frames are a producer's."""
+        try:
+            if not self._server.is_unclaimed(args[1], args[2]):
+                return False
+        except (ServerGone, ServerFull):
+            return False
+        if not self._note:
+            log.warning("%s: it leaves its queues to newer workers; install a newer power-painter here", why)
+        self._note = why
+        self._beat()
+        return True
 
     def _serve(self, ticket: Ticket, claim: Claim) -> None:
         with self._leases.hold(ticket.stream, ticket.seq) as hold:
@@ -150,8 +178,20 @@ class PaintService:
         painted, fps = self._rate.mark(now_s)
         busy = min(1.0, self._work_s.mark(now_s)[1] / who.threads)
         rss = psutil.Process().memory_info().rss
+        # Nobody is to count on it while it stays out of its queues.
+        style = "" if self._note else who.style
         beat = WorkerBeat(
-            who.name, who.style, who.device, who.threads, fps, int(painted), rss, os.getpid(), who.host, busy
+            who.name,
+            style,
+            who.device,
+            who.threads,
+            fps,
+            int(painted),
+            rss,
+            os.getpid(),
+            who.host,
+            busy,
+            self._note,
         )
         try:
             self._server.beat_worker(beat)

@@ -7,10 +7,11 @@ The style a worker serves is the one its queues name: `celery -A pipeline worker
 import logging
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
-from celery.exceptions import WorkerShutdown
+from celery.exceptions import Reject, WorkerShutdown
 from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
 from celery.worker.control import control_command
 
@@ -30,14 +31,23 @@ log = logging.getLogger(__name__)
 _THREADS = {"cpu": 1}
 _THREADS_GPU = 2
 
+# A worker that met a newer version's ticket looks again after this time: the newer producer may have gone.
+_AWAY_S = 30.0
+
 _service: "PaintService | None" = None
+_consumer: Any = None
+_leaving = threading.Lock()
+_back: threading.Timer | None = None
 
 
 @shared_task(name=TASK_NAME, acks_late=True, ignore_result=True)
 def paint(*args: Any) -> None:
     """Serve one ticket (`wire.Ticket`)."""
     assert _service is not None, "tickets arrive only after worker_init"
-    _service.handle(args)
+    if not _service.handle(args):
+        # First the queues, then the ticket: Celery asks for no more before it has left them.
+        _stay_away(_AWAY_S)
+        raise Reject("for a newer worker", requeue=True)
 
 
 @celeryd_init.connect
@@ -51,9 +61,9 @@ def choose_threads(conf: Any, options: dict[str, Any], **_: Any) -> None:
 def load_style(sender: Any, **_: Any) -> None:
     """Load the style before the first ticket is taken. Ends the process with one line if that cannot be done."""
     global _service
-    # Two INFO lines a frame would be this process's largest output.
-    for chatty in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Two INFO lines a frame would be this process's largest output, and a ticket given back is no error to be traced.
+    for chatty, least in (("celery.worker.strategy", logging.WARNING), ("celery.app.trace", logging.ERROR)):
+        logging.getLogger(chatty).setLevel(least)
     try:
         _service = _open_service(sender.app, sender.hostname, sender.concurrency)
     except PipelineError as error:
@@ -64,8 +74,10 @@ def load_style(sender: Any, **_: Any) -> None:
 
 
 @worker_ready.connect
-def serve(**_: Any) -> None:
+def serve(sender: Any, **_: Any) -> None:
     """Give the first sign of life once tickets are being taken, so that "ready" means ready."""
+    global _consumer
+    _consumer = sender
     if _service is not None:
         _service.start()
 
@@ -81,8 +93,31 @@ def leave(state: Any) -> None:
 @worker_shutdown.connect
 def sign_off(**_: Any) -> None:
     """Stop the threads and leave the list of workers."""
+    if _back is not None:
+        _back.cancel()
     if _service is not None:
         _service.stop()
+
+
+def _stay_away(away_s: float) -> None:
+    """Take nothing from our queues for a while. Celery's own thread does it, as soon as it is free."""
+    global _back
+    with _leaving:
+        if _back is not None and _back.is_alive():
+            return
+        queues = list(_consumer.app.amqp.queues.consume_from)
+        for queue in queues:
+            _consumer.call_soon(_consumer.cancel_task_queue, queue)
+        _back = threading.Timer(away_s, _come_back, [queues])
+        _back.daemon = True
+        _back.start()
+
+
+def _come_back(queues: list[str]) -> None:
+    for queue in queues:
+        _consumer.call_soon(_consumer.add_task_queue, queue)
+    if _service is not None:
+        _service.come_back()
 
 
 def _open_service(app: Any, name: str, threads: int) -> "PaintService":

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.app import create_app, send_ticket
+from pipeline.app import create_app, message_of
 from pipeline.codec import encode
 from pipeline.frame import Codec, Frame, Look
 from pipeline.transport import Transport
@@ -21,7 +21,7 @@ from producer.live import Channel, LiveFeed
 def camera(url: str, style: str, fps: float, stream: str = "desk") -> Iterator[LiveFeed]:
     """A live stream of small pictures, `fps` a second, until the end of the block."""
     transport = Transport.connect(url)
-    feed = LiveFeed(Channel(stream, transport, partial(send_ticket, create_app(url))), style, Look())
+    feed = LiveFeed(Channel(stream, transport, partial(message_of, create_app(url))), style, Look())
     pixels = np.full((48, 64, 3), 90, np.uint8)
     ended = threading.Event()
 

@@ -47,6 +47,10 @@ class FakeServer:
         found = self.claims.pop(seq, None)
         return None if found is None else Claim(found, 1000, 1010)
 
+    def is_unclaimed(self, stream: str, seq: int) -> bool:
+        self._meet("is_unclaimed")
+        return seq in self.claims
+
     def renew(self, stream: str, seq: int, lease_ms: int) -> bool:
         return True
 
@@ -158,7 +162,7 @@ def test_bytes_that_are_no_frame_are_failed_at_once_with_the_reason(
     assert server.released == []
 
 
-@pytest.mark.parametrize("args", [[], [99, "clip", 4, 1, False, 1.0, False], [1, "clip", "4", 1, False, 1.0, False]])
+@pytest.mark.parametrize("args", [[], [0, "clip", 4, 1, False, 1.0, False], [1, "clip", "4", 1, False, 1.0, False]])
 def test_a_ticket_that_is_none_is_refused_and_the_next_one_served(
     server: FakeServer, args: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,6 +171,36 @@ def test_a_ticket_that_is_none_is_refused_and_the_next_one_served(
     paint.handle(Ticket("clip", 4, 1).to_args())
     assert "ticket refused" in caplog.text
     assert len(server.published) == 1
+
+
+LATER = [99, "clip", 4, "what only a later release knows"]
+
+
+def test_a_later_releases_ticket_is_given_back_and_nobody_counts_on_the_worker_until_it_comes_back(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    paint = service(server)
+    assert not paint.handle(LATER)
+    assert not paint.handle(LATER)
+    assert (server.published, server.released, server.failed) == ([], [], [])
+    assert [(beat.style, beat.note) for beat in server.beats[-1:]] == [
+        ("", "tickets of version 99, this worker reads up to 1")
+    ]
+    assert caplog.text.count("it leaves its queues to newer workers") == 1
+    assert paint.handle(Ticket("clip", 4, 1).to_args()), "what it holds already is served"
+    paint.come_back()
+    assert (server.beats[-1].style, server.beats[-1].note) == ("wave", "")
+
+
+@pytest.mark.parametrize("trouble", [{}, {"is_unclaimed": ServerGone("reset")}], ids=["nothing waits", "server gone"])
+def test_a_later_releases_ticket_without_a_waiting_frame_is_refused_as_any_other(
+    server: FakeServer, trouble: dict[str, PipelineError], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.claims.clear()
+    server.trouble = trouble
+    assert service(server).handle(LATER)
+    assert "ticket refused" in caplog.text
+    assert server.beats == []
 
 
 @pytest.mark.parametrize("call", ["claim", "publish", "release", "fail"])
