@@ -50,7 +50,7 @@ broker_transport_options = {
     **_sentinels,
 }
 
-# Flower switches events on when it watches; they cost about 1 ms of CPU a frame over all processes.
+# Flower switches events on when it watches; workers send them gathered (`workers/events.py`).
 worker_send_task_events = False
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

@@ -54,8 +54,8 @@ OUTSIDE = (
 ONLY_IN = {
     "torch": {"workers", "training", "benchmarks"},
     "openvino": {"commands/doctor.py", "workers/openvino_engine.py", "training", "benchmarks"},
-    "celery": {"pipeline/app.py", "pipeline/__init__.py", "workers/tasks.py"},
-    "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py"},
+    "celery": {"pipeline/app.py", "pipeline/__init__.py", "workers/tasks.py", "workers/events.py"},
+    "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py", "workers/events.py"},
     "redis": {"pipeline/connection.py", "pipeline/transport.py", "benchmarks"},
     "msgpack": {"pipeline/wire.py", "benchmarks"},
     "av": {"producer", "viewer", "benchmarks", "commands/doctor.py"},

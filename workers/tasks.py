@@ -51,10 +51,11 @@ def paint(*args: Any) -> None:
 
 
 @celeryd_init.connect
-def choose_threads(conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Take the number of painting threads from the device unless `-c` says otherwise."""
+def choose_threads(instance: Any, conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Take the number of painting threads from the device unless `-c` says otherwise; gather the events for Flower."""
     if not options.get("concurrency"):
         conf.worker_concurrency = _THREADS.get(settings().device, _THREADS_GPU)
+    instance.app.events.dispatcher_cls = "workers.events:GatheringDispatcher"
 
 
 @worker_init.connect
