@@ -16,6 +16,9 @@ from pipeline.frame import Codec, EncodedFrame, Frame
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # JPEG frame headers (SOF0–SOF15) without DHT, JPG and DAC, which share the range.
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What may stand before it, each with a length: tables and restart interval, APP0–APP15, comment. Over anything else
+# (markers without a length, a scan) decoders walk in ways of their own, and might find another frame header than we do.
+_BEFORE_SOF = frozenset({0xC4, 0xCC, 0xDB, 0xDD, *range(0xE0, 0xF0), 0xFE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,10 @@ def _probe_jpeg(data: bytes) -> Header:
             continue
         if marker in _SOF:
             return _checked(Codec.MJPEG, int.from_bytes(data[at + 7 : at + 9]), int.from_bytes(data[at + 5 : at + 7]))
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+        length = int.from_bytes(data[at + 2 : at + 4])
+        if marker not in _BEFORE_SOF or length < 2:
+            break
+        at += 2 + length
     raise WireError("JPEG without a frame header")
 
 

@@ -152,7 +152,7 @@ def unpack_stages(document: bytes) -> Stages:
             int(fields["sent"]), int(fields["claimed"]), float(fields["decode"]), float(fields["paint"]),
             float(fields["encode"]), str(fields["style"]), str(fields["worker"]),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WireError(f"stages: {error!r}") from error
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -110,9 +110,8 @@ class PartsFolder:
             document = json.loads((self.path / _MANIFEST).read_text())
             if document["version"] != _VERSION or document["job"] != self._job:
                 return []
-            segments = [Segment(**part) for part in document["segments"]]
-            return _intact(self.path, segments)
-        except (OSError, ValueError, KeyError, TypeError):
+            return _intact(self.path, [_segment(part) for part in document["segments"]])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
     def _drop_strangers(self) -> None:
@@ -136,6 +135,16 @@ def fingerprint(source: Path, **recipe: Any) -> str:
 def sink_error(output: Path, error: BaseException) -> SinkError:
     """Return the one line for an output that can no longer be written."""
     return SinkError(f"{output}: cannot be written ({getattr(error, 'strerror', None) or error})")
+
+
+def _segment(part: dict[str, Any]) -> Segment:
+    """Read one segment of a manifest. Raises what wrong fields lead to, `ValueError` for values there cannot be."""
+    segment = Segment(**part)
+    if type(segment.file) is not str or any(type(value) is not int for value in astuple(segment)[1:]):
+        raise ValueError("a segment's fields are a file and whole numbers")
+    if segment.frames < 1 or Path(segment.file).is_absolute() or ".." in Path(segment.file).parts:
+        raise ValueError("a segment has frames, and lies in its folder")
+    return segment
 
 
 def _intact(folder: Path, segments: list[Segment]) -> list[Segment]:

@@ -95,6 +95,6 @@ def load_classic(path: Path) -> TransformerNet:
     network = TransformerNet()
     try:
         network.load_state_dict({key: value for key, value in state.items() if not _OLD_KEYS.search(key)})
-    except (RuntimeError, AttributeError) as error:
+    except (RuntimeError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} is not a fast_neural_style network") from error
     return network.eval()

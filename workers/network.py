@@ -21,6 +21,8 @@ from torch import Tensor, nn
 STRIDE_PX = 8
 # How far an output pixel looks on either side (80 to 87 by its place in the 8 px grid), as a multiple of the stride.
 RECEPTIVE_FIELD_PX = 88
+# The widest network read from a file: three widths and blocks, 300 MB of weights.
+_MOST = (256, 256, 256, 64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,11 @@ def load(path: Path) -> StyleNetwork:
         metadata = file.metadata() or {}
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
     try:
-        network = StyleNetwork(Widths(**{key: int(metadata[key]) for key in asdict(Widths())}))
+        widths = {key: int(metadata[key]) for key in asdict(Widths())}
+        # Said beside the weights: a file of a kilobyte must not have us make a network of gigabytes.
+        if not all(0 < width <= most for width, most in zip(widths.values(), _MOST, strict=True)):
+            raise ValueError(f"{path} is not a style network: its widths are out of range")
+        network = StyleNetwork(Widths(**widths))
         network.load_state_dict({f"{k.rpartition('.')[0]}.conv.{k.rpartition('.')[2]}": v for k, v in tensors.items()})
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is not a style network: {error}") from error
