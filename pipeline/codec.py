@@ -33,7 +33,7 @@ class Header:
 def probe(data: bytes) -> Header:
     """Read kind and size from a JPEG's or PNG's header. Raises `WireError` for anything else."""
     if data[:8] == _PNG_SIGNATURE and len(data) >= 33 and data[12:16] == b"IHDR":
-        return _checked(Codec.PNG, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+        return _probe_png(data)
     if data[:2] == b"\xff\xd8":
         return _probe_jpeg(data)
     raise WireError("picture is neither JPEG nor PNG")
@@ -64,6 +64,20 @@ def decode(frame: EncodedFrame) -> NDArray[np.uint8]:
     if pixels is None or pixels.shape[:2] != (frame.height, frame.width):
         raise WireError(f"{frame.codec} picture of frame {frame.seq} does not decode")
     return np.ascontiguousarray(pixels, dtype=np.uint8)
+
+
+def _probe_png(data: bytes) -> Header:
+    header = _checked(Codec.PNG, int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+    at = len(_PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        # OpenCV makes room for a chunk before it reads it: 200 bytes that claim 4 GB would take 4 GB.
+        length = int.from_bytes(data[at : at + 4])
+        if length > len(data) - at - 12:
+            break
+        if data[at + 4 : at + 8] == b"IEND":
+            return header
+        at += 12 + length
+    raise WireError("PNG is not whole")
 
 
 def _probe_jpeg(data: bytes) -> Header:
