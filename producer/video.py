@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from pipeline import colour
 from pipeline.errors import SourceError, UsageError
 from pipeline.frame import ColourTags, Frame, StreamInfo
+from producer.deinterlace import deinterlaced
 from producer.demux import BrokenRead, display_matrix, length, open_video, packets, pts_at, upright
+from producer.tonemap import SDR_TAGS, is_hdr, to_sdr
 
 # BGR and back to YUV 4:2:0, bigbuckbunny 1280×720, 2 cores, 2026-11: luma 77.3 dB at 4.9 ms a frame with these flags,
 # 43.6 dB at 1.5 ms with bilinear alone, whose rounding would be seen in flat skies.
@@ -62,7 +64,10 @@ class VideoSource:
             pictures = islice(after_low, start, None)
         reformatter = VideoReformatter()
         for seq, (pts, picture) in enumerate(pictures, start):
-            yield Frame(seq, pts, upright(self._to_bgr(reformatter, picture), display_matrix(picture)))
+            pixels = self._to_bgr(reformatter, picture)
+            if picture.interlaced_frame:
+                pixels = deinterlaced(pixels)
+            yield Frame(seq, pts, upright(pixels, display_matrix(picture)))
 
     def close(self) -> None:
         """End a running iteration at its next frame."""
@@ -103,11 +108,13 @@ class VideoSource:
 
     def _to_bgr(self, reformatter: VideoReformatter, picture: VideoFrame) -> NDArray[np.uint8]:
         width, height = self._size
+        hdr = self._tags.transfer if is_hdr(self._tags.transfer) else None
         bgr = reformatter.reformat(
-            picture, width, height, "bgr24", interpolation=_FLAGS, threads=1,
+            picture, width, height, "bgr48le" if hdr else "bgr24", interpolation=_FLAGS, threads=1,
             src_colorspace=colour.matrix(self._tags, width, height), src_color_range=colour.sample_range(self._tags),
         )  # fmt: skip
-        return np.asarray(bgr.to_ndarray(), np.uint8)
+        pixels = bgr.to_ndarray()
+        return to_sdr(np.asarray(pixels, np.uint16), hdr) if hdr else np.asarray(pixels, np.uint8)
 
     def _ticks(self, second: float) -> int:
         return self._first_pts + round(Fraction(second) / self._time_base)
@@ -116,7 +123,8 @@ class VideoSource:
         height, width = first.height, first.width
         if (matrix := display_matrix(first)) and matrix.swaps_axes:
             height, width = width, height
-        return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, colour=self._tags)
+        shown = SDR_TAGS if is_hdr(self._tags.transfer) else self._tags
+        return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, colour=shown)
 
     def _count(self, container: InputContainer, stream: VideoStream) -> int | None:
         """Estimate the frames between start and end."""
