@@ -4,6 +4,7 @@ Ours and Celery's are made from the same URL and settings (`celery_options`), so
 """
 
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _SOCKET_TIMEOUT_S = 5.0
 # A sentinel answers at once or is skipped for the next one.
 _SENTINEL_TIMEOUT_S = 0.5
 _SENTINEL_PORT = 26379
+# From the user's name to the last @ before the next URL.
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):(?:(?!://).)*@", re.DOTALL)
 
 
 def answers(url: str) -> bool:
@@ -54,12 +57,21 @@ def require_server(url: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """Return `url`, sentinels joined by `;` among them, fit to be shown."""
-    return ";".join(_masked(one) for one in url.split(";"))
+    """Return `url`, sentinels joined by `;` among them, fit to be shown, whatever signs its passwords are made of."""
+    return _PASSWORD.sub(r"\1:***@", url)
 
 
 def open_client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int = 2) -> "redis.Redis":
     """Return a client for a Celery-style URL; nothing is sent yet. Raises `ServerUnreachable` for others."""
+    try:
+        return _open(url, timeout_s, retries)
+    except ValueError as error:
+        raise ServerUnreachable(
+            f"BROKER_URL {without_password(url)!r} is not redis://, rediss://, redis+socket:// or sentinel://"
+        ) from error
+
+
+def _open(url: str, timeout_s: float, retries: int) -> "redis.Redis":
     parts = urlsplit(url.split(";")[0])
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
@@ -71,14 +83,9 @@ def open_client(url: str, *, timeout_s: float = _SOCKET_TIMEOUT_S, retries: int 
         database = int(parse_qs(parts.query).get("virtual_host", ["0"])[0])
         return redis.Redis(unix_socket_path=parts.path, db=database, password=parts.password, **options)
     options |= {"health_check_interval": 5, **_tls(url)}
-    try:
-        if parts.scheme == "sentinel":
-            return _watched_by_sentinels(url, options)
-        return redis.Redis.from_url(url, **options)
-    except ValueError as error:
-        raise ServerUnreachable(
-            f"BROKER_URL {without_password(url)!r} is not redis://, rediss://, redis+socket:// or sentinel://"
-        ) from error
+    if parts.scheme == "sentinel":
+        return _watched_by_sentinels(url, options)
+    return redis.Redis.from_url(url, **options)
 
 
 def celery_options(url: str) -> tuple[dict[str, Any] | bool, dict[str, Any]]:
@@ -123,14 +130,6 @@ def script(name: str) -> str:
 def _ping(url: str) -> None:
     with open_client(url, timeout_s=2.0, retries=0) as client:
         client.ping()
-
-
-def _masked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user, host = parts.username or "", parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{user}:***@{host}").geturl()
 
 
 def _watched_by_sentinels(url: str, options: dict[str, Any]) -> "redis.Redis":
