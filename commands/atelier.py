@@ -169,7 +169,9 @@ class _Until:
 def uploads_folder() -> Iterator[Path]:
     """Yield a folder of this process's own (0700), on a disk rather than in memory; what dead ones left is removed."""
     root = cache_dir() / "uploads"
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Each by itself: `parents` makes folders as open as the umask leaves them.
+    for folder in (root.parent, root):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in root.iterdir():
         if not (left.name.isdigit() and psutil.pid_exists(int(left.name))):
             shutil.rmtree(left, ignore_errors=True)

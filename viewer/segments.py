@@ -59,7 +59,7 @@ class PartsFolder:
         self._job = job
         _require_writable(output.parent)
         try:
-            self.path.mkdir(exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
             self._lock: IO[bytes] | None = (self.path / "lock").open("wb")
         except OSError as error:
             raise UsageError(f"{self.path}: cannot be made ({error.strerror})") from error

@@ -36,7 +36,8 @@ def self_signed(folder: Path, hosts: Iterable[str]) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     names = sorted(set(hosts))
     if not _serves(certificate, key, names):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for level in (folder.parent, folder):
+            level.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(certificate, key, names)
     return certificate, key
 

@@ -130,7 +130,11 @@ class Proxy:
 
     def _upstream(self) -> socket.socket:
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self._path)
+        try:
+            server.connect(self._path)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _accept(self) -> None:

@@ -80,10 +80,15 @@ class Watcher:
         self._thread.start()
 
     def close(self) -> None:
+        """Leave; idempotent."""
         self._ended = True
         self._came.set()
         self._thread.join()
         self.watch.close()
+
+    def is_up_to_date(self, for_s: float = 0.7) -> bool:
+        """Whether nothing came for a while: longer than a gap is waited for."""
+        return bool(self.seen) and time.monotonic() - self.seen[-1][0] > for_s
 
     def since(self, then_s: float) -> list[int]:
         """The pictures shown since then."""
@@ -166,10 +171,15 @@ class Stage:
         self.wait(lambda: (card := self.card(name)) is not None and card.painted > 3, f"stream {name}")
         return command
 
-    def watcher(self, stream: str = "cam") -> Watcher:
-        """Watch a stream."""
+    def watcher_now(self, stream: str) -> Watcher:
+        """Watch a stream, whether there is one or not."""
         watcher = Watcher(self._broadcast, stream)
         self._watchers.append(watcher)
+        return watcher
+
+    def watcher(self, stream: str = "cam") -> Watcher:
+        """Watch a stream."""
+        watcher = self.watcher_now(stream)
         self.wait(lambda: watcher.seen, "a first picture")
         return watcher
 
