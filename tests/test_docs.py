@@ -102,6 +102,16 @@ def test_make_targets_in_documents_exist(document: Path) -> None:
     assert named - targets == set()
 
 
+def test_every_test_the_threat_model_names_is_there() -> None:
+    document = (ROOT / "SECURITY.md").read_text("utf-8")
+    written = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    names = re.findall(r"def test_(\w+)", written)
+    shown = re.findall(r"\*([a-z]+_[a-z_]+)\*", document)
+    assert len(shown) > 15
+    assert [part for part in shown if not any(part in name for name in names)] == []
+    assert [path for path in re.findall(r"`(tests/[\w/.]+)`", document) if not (ROOT / path).exists()] == []
+
+
 def test_python_version_is_the_same_everywhere() -> None:
     assert "Python ≥ 3.11" in README
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text("utf-8")
