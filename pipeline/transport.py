@@ -4,7 +4,7 @@
     style.<style>[.live]  list     Celery (producer)    Celery (worker)   Celery's own queues of tickets
     frame:<stream>:<seq>  string   producer             worker            deleted at publish; expires otherwise
     inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
-    painted:<stream>      stream   worker               viewers           exact MAXLEN, twice the stream's window
+    painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
     stream:<stream>       hash     producer, viewer     all               style, look, mode, size, counters; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
     live:<style>          zset     live producer        live producers    the live window: stream:seq → ms granted

@@ -92,10 +92,14 @@ class Collector:
 
     def frames(self) -> Iterator[PaintedFrame]:
         """Yield paintings in order until all are here. Raises `FrameFailed` at a tombstone, `ServerGone` for good."""
+        for entry in self.entries():
+            yield self._unpack(entry)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what `frames` yields, as it came."""
         while not (self._stopped.is_set() or self.is_complete):
             for entry in self._read():
-                for ready in self._take(entry):
-                    yield self._unpack(ready)
+                yield from self._take(entry)
 
     def _read(self) -> list[Entry]:
         try:

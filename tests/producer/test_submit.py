@@ -1,0 +1,113 @@
+"""A file's frames on their way to a server that is far away: several at once, and none of them lost to an error."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from pipeline.errors import ServerGone
+from pipeline.frame import Codec, EncodedFrame, Look
+from pipeline.transport import Transport
+from pipeline.window import Window
+from pipeline.wire import Message, Ticket
+from producer.submit import Order, Submission
+
+WaitUntil = Callable[..., None]
+FAR_S = 0.02
+
+
+class FarServer:
+    """Takes `FAR_S` for each frame; `at_once` is how many were under way together at most. `gone`: it went away."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.seqs: list[int] = []
+        self.now = self.at_once = 0
+        self.gone = False
+
+    def submit(self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None) -> bool:
+        with self.lock:
+            self.now += 1
+            self.at_once = max(self.at_once, self.now)
+        time.sleep(FAR_S)
+        with self.lock:
+            self.now -= 1
+            if self.gone:
+                raise ServerGone("away")
+            self.seqs.append(seq)
+        return True
+
+    def forget_stream(self, stream: str, seqs: list[int]) -> None: ...
+
+
+def submission(server: FarServer | Transport, wait_s: float = 5.0) -> Submission:
+    order = Order("clip", "wave", Look(), 3, {"style": "wave"})
+    return Submission(
+        server,  # type: ignore[arg-type]
+        lambda ticket: Message("style.wave", repr(ticket).encode()),
+        order,
+        window=Window(6),
+        wait_s=wait_s,
+    )
+
+
+def frame(seq: int) -> EncodedFrame:
+    return EncodedFrame(seq, seq, Codec.MJPEG, 8, 8, b"pixels", "")
+
+
+def test_a_far_server_is_sent_several_frames_at_once(wait_until: WaitUntil) -> None:
+    server = FarServer()
+    sent = submission(server)
+    # The window of six, and eight more that travel.
+    for seq in range(14):
+        assert sent.submit(frame(seq))
+    wait_until(lambda: len(server.seqs) == 14, 5)
+    assert server.at_once > 2
+    assert sorted(server.seqs) == list(range(14))
+    assert sent.in_flight == 14
+    sent.close()
+
+
+def test_a_near_server_is_sent_one_frame_after_the_other(transport: Transport) -> None:
+    sent = submission(transport)
+    for seq in range(6):
+        assert sent.submit(frame(seq))
+    assert sorted(transport.flight("clip", "style.wave").scores) == list(range(6))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("submit")]
+    sent.close()
+
+
+def test_a_far_server_that_stays_away_ends_the_job(wait_until: WaitUntil) -> None:
+    server = FarServer()
+    sent = submission(server, wait_s=0.2)
+    for seq in range(3):
+        sent.submit(frame(seq))
+    server.gone = True
+    sent.submit(frame(3))
+
+    def says_so() -> bool:
+        try:
+            sent.watch()
+        except ServerGone:
+            return True
+        except AttributeError:  # this server knows no looks
+            return False
+        return False
+
+    wait_until(says_so, 5)
+    sent.close()
+
+
+def test_tickets_are_those_of_their_frames() -> None:
+    packed: list[Ticket] = []
+    server = FarServer()
+    order = Order("clip", "wave", Look(), 3, {})
+    sent = Submission(
+        server,  # type: ignore[arg-type]
+        lambda ticket: packed.append(ticket) or Message("q", b""),
+        order,
+        window=Window(6),
+        wait_s=1.0,
+    )
+    sent.submit(frame(0))
+    assert packed == [Ticket("clip", 0, 1)]
+    sent.close()
