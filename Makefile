@@ -46,6 +46,9 @@ format: $(VENV)/.dev ## put the code into shape
 chaos: $(VENV)/.dev ## a storm of faults over files and live streams, then the sums
 	@$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),10)
 
+soak: $(VENV)/.dev ## an hour of full load: does anything grow or slow down? (MINUTES=60; out/soak.png)
+	@$(BIN)/python -m tests.faults.soak --minutes $(or $(MINUTES),60) --out "$(OUT)"
+
 fuzz: $(VENV)/.dev ## look for bytes that break whoever reads them (brings atheris where it has a wheel)
 	@$(PIP) install --quiet atheris 2>/dev/null || true
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(ARGS)

@@ -170,7 +170,7 @@ class Chaos:
     def _change_viewers(self) -> bool:
         watcher = self._watchers.pop(self._dice.randrange(len(self._watchers)))
         assert in_order_between_starts([seq for _, seq in watcher.seen])
-        watcher.close()
+        self._stage.dismiss(watcher)
         self._watchers.append(self._stage.watcher_now(watcher.watch.stream))
         return True
 

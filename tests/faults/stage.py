@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ class Stage:
         self._broadcast.start()
         self._watchers: list[Watcher] = []
         self.commands: list[Command] = []
+        self._numbers = count()
 
     def close(self) -> None:
         for watcher in self._watchers:
@@ -145,7 +146,7 @@ class Stage:
         """Start `painter <words>`; `PAINTER_…` variables as keywords."""
         env = {**os.environ, "PAINTER_TEST_STYLES": "1", "PYTHONPATH": str(ROOT), **variables}
         argv = (*prefix, sys.executable, "-m", "cli", *map(str, words))
-        command = Command(self.folder / f"command{len(self.commands)}", argv, env)
+        command = Command(self.folder / f"command{next(self._numbers)}", argv, env)
         self.commands.append(command)
         return command
 
@@ -182,6 +183,11 @@ class Stage:
         watcher = self.watcher_now(stream)
         self.wait(lambda: watcher.seen, "a first picture")
         return watcher
+
+    def dismiss(self, watcher: Watcher) -> None:
+        """Have a watcher leave."""
+        watcher.close()
+        self._watchers.remove(watcher)
 
     # -- what is seen ------------------------------------------------------------------------------------------
 
