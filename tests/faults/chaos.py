@@ -162,7 +162,8 @@ class Chaos:
         return self._with_file(signal.SIGINT)
 
     def _with_file(self, signum: int) -> bool:
-        if self._job is None or not self._job.is_running():
+        # One that has said nothing yet is still importing; Ctrl-C then is Python's own affair.
+        if self._job is None or not self._job.is_running() or not self._job.said():
             return False
         self._job.send(signum)
         return True
