@@ -27,6 +27,7 @@ COMMANDS = {
     "drain": "commands.drain",
     "styles": "commands.styles",
     "train": "commands.train",
+    "bench": "commands.bench",
     "flower": "commands.flower",
     "acl": "commands.acl",
     "doctor": "commands.doctor",

@@ -1,0 +1,95 @@
+"""Live: rate and delay of one, two and four sessions on two workers, and of the painters as many as they can bear.
+
+A session offers 640×480 pictures at its own rate and has one viewer. The painter sleeps 40 ms, as a card would, so two
+workers bear 50 frames a second whatever else this machine does; the shipped style is measured beside it.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from benchmarks.ground import Ground, ground, percentiles, picture
+from pipeline.frame import Look
+from pipeline.wire import Limits
+from producer.intake import LiveIntake
+from viewer.broadcast import Broadcast, Shot
+
+_LIMITS = Limits(1 << 24, 1 << 24)
+_WORKERS = 2
+# The first second holds the compiling of the network; a feed learns its painters a second after its start.
+_SETTLE_S = 2.0
+_SLEEPING, _PAINTING = "test-sleep-40", "wave"
+
+
+def measure(quick: bool) -> dict[str, object]:
+    """Return, for each load, every session's rate, and delay and fate of all their frames."""
+    seconds = 3.0 if quick else 10.0
+    found: dict[str, object] = {}
+    with ground(_SLEEPING, _WORKERS) as on:
+        for sessions, fps in ((1, 10.0), (2, 10.0), (4, 10.0), (1, 100.0), (2, 60.0), (4, 50.0)):
+            name = f"40 ms, {sessions} × {fps:.0f} FPS, {_judged(sessions * fps)}"
+            found[name] = load(on, _SLEEPING, sessions, fps, seconds)
+    with ground(_PAINTING, _WORKERS) as on:
+        found[f"{_PAINTING}, 1 × 24 FPS"] = load(on, _PAINTING, 1, 24.0, seconds)
+        found[f"{_PAINTING}, 4 × 30 FPS"] = load(on, _PAINTING, 4, 30.0, seconds)
+    return found
+
+
+def _judged(fps: float) -> str:
+    return "under capacity" if fps <= _WORKERS * 25 else "over capacity"
+
+
+def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> dict[str, object]:
+    """Have `sessions` offer pictures at `fps` each; return what their viewers saw after the first two seconds."""
+    with ExitStack() as stack:
+        reader = Broadcast(on.broker.transport, limits=_LIMITS)
+        stack.callback(reader.stop)
+        reader.start()
+        seen = [stack.enter_context(_session(on, reader, style, f"bench{n}", fps)) for n in range(sessions)]
+        time.sleep(seconds + _SETTLE_S)
+        cards = on.broker.transport.streams()
+        settled = time.monotonic() - seconds
+        shots = [[(at_s, shot) for at_s, shot in list(one) if at_s > settled] for one in seen]
+    delays = [at_s * 1000 - shot.pts for one in shots for at_s, shot in one]
+    return {
+        "fps": [round(len(one) / seconds, 1) for one in shots],
+        "delay_ms": percentiles(delays),
+        "captured": sum(card.captured for card in cards),
+        "dropped": sum(card.dropped for card in cards),
+        "failed": sum(card.failed for card in cards),
+    }
+
+
+@contextmanager
+def _session(on: Ground, reader: Broadcast, style: str, name: str, fps: float) -> Iterator[list[tuple[float, Shot]]]:
+    """One camera and one viewer; yields what the viewer sees, as it comes."""
+    session = LiveIntake(on.broker.transport, on.broker.pack, _LIMITS).open(name, [style], Look())
+    changed, ended = threading.Event(), threading.Event()
+    watch = reader.watch(name, changed.set)
+    seen: list[tuple[float, Shot]] = []
+    jpeg = picture()
+
+    def film() -> None:
+        due_s = time.monotonic()
+        while not ended.wait(max(0.0, due_s - time.monotonic())):
+            session.offer(jpeg, int(time.monotonic() * 1000))
+            due_s += 1 / fps
+
+    def look() -> None:
+        while not ended.is_set():
+            changed.wait(0.1)
+            changed.clear()
+            if (shot := watch.take()) is not None:
+                seen.append((time.monotonic(), shot))
+
+    threads = [threading.Thread(target=film), threading.Thread(target=look)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        session.close()
