@@ -153,13 +153,23 @@ class Proxy:
                     threading.Thread(target=part, daemon=True).start()
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A reply to come, or in its place an answer of ours."""
+
+    swallow: bool = False
+    then: Callable[[], None] | None = None
+    answer: bytes = b""
+
+
 class _Line:
     """One client's connection."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket, port: int) -> None:
         self._proxy, self._client, self._server, self._port = proxy, client, server, port
-        # What becomes of each reply still to come.
-        self._due: deque[tuple[bool, Callable[[], None] | None]] = deque()
+        # What becomes of each reply still to come; an answer of ours waits for those before it.
+        self._due: deque[_Due] = deque()
+        self._lock = threading.Lock()
         self._in_transaction = False
         self._raw_replies = False
 
@@ -177,16 +187,22 @@ class _Line:
                 if self._raw_replies or reply[:1] == b">":
                     self._client.sendall(reply)
                     continue
-                swallow, then = self._due.popleft() if self._due else (False, None)
-                if then is not None:
-                    then()
-                if not swallow:
-                    self._client.sendall(reply)
+                with self._lock:
+                    due = self._due.popleft() if self._due else _Due()
+                    if due.then is not None:
+                        due.then()
+                    if not due.swallow:
+                        self._client.sendall(reply)
+                    self._answer()
         self.cut()
 
     def cut(self) -> None:
         for end in (self._client, self._server):
             _cut(end)
+
+    def _answer(self) -> None:
+        while self._due and self._due[0].answer:
+            self._client.sendall(self._due.popleft().answer)
 
     def _pass_on(self, raw: bytes, words: tuple[bytes, ...]) -> None:
         command = Command(words, self._port)
@@ -200,16 +216,16 @@ class _Line:
             time.sleep(fate.delay_s)
         for after_s in fate.later_s:
             self._proxy.later(raw, after_s)
-        if fate.answer:
-            self._client.sendall(fate.answer)
-            return
-        if fate.twice:
-            self._due.append((not fate.first_reply, None))
-            self._due.append((fate.first_reply, None))
-            self._server.sendall(raw * 2)
-        else:
-            self._due.append((fate.swallow, fate.then))
-            self._server.sendall(raw)
+        with self._lock:
+            if fate.answer:
+                self._due.append(_Due(answer=fate.answer))
+                self._answer()
+            elif fate.twice:
+                self._due += (_Due(swallow=not fate.first_reply), _Due(swallow=fate.first_reply))
+            else:
+                self._due.append(_Due(swallow=fate.swallow, then=fate.then))
+        if not fate.answer:
+            self._server.sendall(raw * 2 if fate.twice else raw)
 
 
 def read_reply(reader: BufferedReader) -> bytes:
