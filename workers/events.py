@@ -4,7 +4,6 @@ At a few hundred frames a second those single messages were half of what a worke
 frame (two cores, Python 3.11). Each event carries its own time, so nothing is lost by gathering.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from celery.events.dispatcher import EventDispatcher
