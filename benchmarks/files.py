@@ -14,8 +14,8 @@ from contextlib import closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import cv2  # isort: skip
 import av
-import cv2
 import numpy as np
 import psutil
 

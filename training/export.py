@@ -72,11 +72,8 @@ def _conv(x: ov.Node, layer: Conv, *, weight: Tensor | None = None, bias: Tensor
 
 
 def _double(x: ov.Node) -> ov.Node:
-    scales = op.constant(np.array([2.0, 2.0], np.float32))
-    return op.interpolate(
-        x, scales, "nearest", "scales", axes=op.constant(np.array([2, 3])),
-        coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-    )  # fmt: skip
+    scales, axes = op.constant(np.array([2.0, 2.0], np.float32)), op.constant(np.array([2, 3]))
+    return op.interpolate(x, scales, "linear_onnx", "scales", axes=axes, coordinate_transformation_mode="half_pixel")
 
 
 def _reads_bgr(layer: Conv) -> Tensor:

@@ -7,6 +7,7 @@ flat), variation, range, and stability: what a viewer sees as flicker is output 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ from training.backbone import Backbone, Features
 
 # Layer and weight in the style term. Large strokes live in the deep layers, contrast in the shallow ones.
 STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 1.5, "relu4_1": 2.5}
+# The same at half the size, where a stroke is half as wide and the deep layers see twice as far.
+COARSE_LAYERS = {"relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 2.5}
 CONTENT_LAYER = "relu3_3"
 # Local deviation of luma below which a photo counts as flat (0..1 scale).
 _FLAT_DEVIATION = 0.02
@@ -32,41 +35,75 @@ class Terms:
     palette: float
 
 
+class _Gram(torch.autograd.Function):
+    """One product each way, on channels_last as the backbone leaves them: a fifth of an iteration less than autograd's
+    own way, which transposes, multiplies twice and adds."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        flat = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, H*W, C)
+        ctx.save_for_backward(flat)
+        ctx.shape = features.shape
+        wide = flat.float()
+        products: Tensor = wide.transpose(1, 2) @ wide / flat.shape[1]
+        return products
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (flat,) = ctx.saved_tensors
+        n, c, h, w = ctx.shape
+        both = (gradient + gradient.transpose(1, 2)) / flat.shape[1]
+        back: Tensor = (flat @ both.to(flat.dtype)).reshape(n, h, w, c).permute(0, 3, 1, 2)
+        return back
+
+
 def gram(features: Tensor) -> Tensor:
     """N x C x H x W to N x C x C, divided by H*W, in fp32 whatever came in."""
-    n, c, h, w = features.shape
-    flat = features.float().reshape(n, c, h * w)
-    return flat @ flat.transpose(1, 2) / (h * w)
+    wanted: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+    return wanted
 
 
-def style_grams(backbone: Backbone, painting: Tensor) -> Features:
-    """The Gram matrices to aim at, from the whole painting (1 x 3 x H x W)."""
-    with torch.no_grad():
-        return {name: gram(x) for name, x in backbone(painting, tuple(STYLE_LAYERS)).items()}
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The Gram matrices to aim at, of the painting and of its half-size copy."""
+
+    fine: Features
+    coarse: Features
+
+    @staticmethod
+    def of(backbone: Backbone, painting: Tensor) -> Style:
+        """Take them from the whole painting (1 x 3 x H x W)."""
+        with torch.no_grad():
+            fine, coarse = look(backbone, painting)
+        return Style(*({name: gram(x) for name, x in features.items()} for features in (fine, coarse)))
 
 
-def style_loss(features: Features, wanted: Features) -> Tensor:
-    """Squared distance of Grams over the wanted one's squared size, weighted mean over layers.
+def look(backbone: Backbone, pictures: Tensor) -> tuple[Features, Features]:
+    """The features of N x 3 x H x W pictures, and of their half-size copies."""
+    return backbone(pictures, tuple(STYLE_LAYERS)), backbone(F.avg_pool2d(pictures, 2), tuple(COARSE_LAYERS))
+
+
+def style_loss(features: Features, wanted: Features, layers: dict[str, float]) -> Tensor:
+    """Squared distance of Grams over the wanted one's squared size, weighted mean over `layers`.
 
     Half of it is asked of each picture, half of the batch as a whole: a dark photo may stay dark beside a light one,
     where asking every crop for every tone makes bright blots in its shadows.
     """
     total = torch.zeros((), device=next(iter(features.values())).device)
-    for name, weight in STYLE_LAYERS.items():
+    for name, weight in layers.items():
         ours, size = gram(features[name]), wanted[name].square().sum()
         each = (ours - wanted[name]).square().sum((1, 2)).mean()
         together = (ours.mean(0) - wanted[name][0]).square().sum()
         total = total + weight * 0.5 * (each + together) / size
-    return total / sum(STYLE_LAYERS.values())
+    return total / sum(layers.values())
 
 
-def content_loss(features: Features, photo: Features, energy: float) -> Tensor:
+def content_loss(features: Features, photo: Tensor, energy: float) -> Tensor:
     """Mean squared distance at the content layer over `energy`, its mean square over many photos.
 
-    Over each photo's own it would be the flat crops that count most.
+    Over each photo's own it would be the flat crops that count most. `photo`: the content layer of the photos.
     """
-    ours, theirs = features[CONTENT_LAYER].float(), photo[CONTENT_LAYER].float()
-    return (ours - theirs).square().mean() / energy
+    return (features[CONTENT_LAYER].float() - photo.float()).square().mean() / energy
 
 
 def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
@@ -78,8 +115,19 @@ def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
 
 
 def palette_loss(painted: Tensor, recoloured: Tensor) -> Tensor:
-    """Difference of large areas (16 px means) from the photo in the painting's colours."""
-    return F.mse_loss(F.avg_pool2d(painted, 16), F.avg_pool2d(recoloured, 16))
+    """Difference of small areas (8 px means, a stroke) from the photo in the painting's colours."""
+    return F.mse_loss(F.avg_pool2d(painted, 8), F.avg_pool2d(recoloured, 8))
+
+
+def lattice_loss(painted: Tensor) -> Tensor:
+    """How much the mean depends on the place in the network's 8 px grid: what repeats there is no stroke.
+
+    Over windows of 96 px, twelve periods, so that real texture, which falls on any place, hardly counts.
+    """
+    n, c, h, w = painted.shape
+    places = F.pixel_unshuffle(painted[..., : h // 8 * 8, : w // 8 * 8], 8).reshape(n, c * 64, h // 8, w // 8)
+    means = F.avg_pool2d(places, min(12, h // 8, w // 8))
+    return means.reshape(n, c, 64, *means.shape[2:]).var(2).mean()
 
 
 def variation_loss(painted: Tensor) -> Tensor:

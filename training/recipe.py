@@ -11,29 +11,34 @@ from workers.network import Widths
 class Recipe:
     """Weights are relative to content = 1. Sizes in pixels."""
 
-    style: float = 16.0
-    content: float = 1.0
+    style: float = 12.0
+    # How much the style counts at half the size, beside 1 at the full: what is seen from a chair.
+    coarse: float = 0.7
+    content: float = 1.5
     variation: float = 0.02
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
-    quiet: float = 1500.0
+    quiet: float = 1000.0
+    # Dots and beads that sit on the network's grid.
+    lattice: float = 3000.0
     # Output must follow shift, zoom and noise of the input.
     stability: float = 40.0
     overshoot: float = 10.0
-    # Large areas keep the colour that the palette gives them.
-    palette: float = 100.0
+    # Areas of 8 px keep the colour that the palette gives them: at 10 to 80 blots of another colour stayed.
+    palette: float = 200.0
     # How much more than their area the painting's strong colours count; for pictures that are mostly paper.
     vivid: float = 0.0
     crop_px: int = 192
     batch: int = 2
     # Short side of the painting while its Grams are taken: larger makes larger strokes. 0: as it is.
     painting_px: int = 0
-    # Twice this tore the picture into blots within 100 iterations.
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 2e-4
     # Iterations of learning the palette alone first: seconds, and no black output (see docs/training.md).
     warm_up: int = 400
-    # Share of the iterations after which batch statistics are frozen, so that training sees what painting does.
-    freeze_at: float = 0.06
+    # Share of the iterations after which the norms' statistics are frozen, so that training sees what painting does.
+    freeze_at: float = 0.7
+    # Crops drawn for a run; what the backbone sees in each photo is remembered (1.2 MB each), a third of an iteration.
+    crops: int = 800
     seed: int = 1
     # Name of the style whose weights the run began with; empty for a run from nothing.
     start: str = ""

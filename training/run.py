@@ -20,11 +20,12 @@ from training.palette import Palette
 from training.photos import PhotoSet
 from training.recipe import Recipe
 from training.shake import Shake
-from workers.network import StyleNetwork
+from workers.network import Norm, StyleNetwork
 
 # First number of each random draw after the seed.
-_TRAINING, _WARM_UP, _STATISTICS, _SURVEY = range(4)
-_STATISTICS_BATCHES = 24
+_TRAINING, _WARM_UP, _CROPS, _SURVEY, _STATISTICS = range(5)
+# Crops over which the frozen statistics are taken, and their side: about a frame, not a detail of one.
+_STATISTICS_BATCHES, _STATISTICS_PX = 24, 384
 _SURVEY_BATCHES = 60
 # One unlucky crop must not throw the network into black: it does not come back from there.
 _LARGEST_GRADIENT = 10.0
@@ -40,38 +41,38 @@ class Run:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.backbone = backbone.to(self.device)
         torch.manual_seed(recipe.seed)
-        self.network = StyleNetwork(recipe.widths, normed=True).to(self.device)
+        self.network = self._fresh_network().to(self.device)
         self.optimizer = self._fresh_optimizer()
         self.iteration, self.iterations, self.seconds = 0, 0, 0.0
+        self.wanted = losses.Style.of(self.backbone, painting.to(self.device))
         self.is_frozen = False
-        self.wanted = losses.style_grams(self.backbone, painting.to(self.device))
-        survey = torch.cat([self._crops(_SURVEY, step, 128) for step in range(_SURVEY_BATCHES)])
+        self._crops_seen: dict[int, tuple[Tensor, Tensor]] = {}
+        survey = torch.cat([self._draw(_SURVEY, step, 128) for step in range(_SURVEY_BATCHES)])
         self.palette = Palette(survey, painting, vivid=recipe.vivid)
         self.energy = self._energy(survey[:16])
 
     def start_from(self, style: StyleNetwork) -> None:
         """Begin with the weights of a finished style; raises UsageError if it is of another size.
 
-        Its norms are folded away, so ours become the identity and stay frozen.
+        Its norms are folded away. Ours get what undoes them on a typical photo, so that nothing changes at first.
         """
         if style.widths != self.recipe.widths:
             raise UsageError(f"a network of {style.widths} cannot start one of {self.recipe.widths}")
         self.network.load_state_dict(style.state_dict(), strict=False)
-        for module in self.network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                assert module.running_var is not None
-                module.running_var.fill_(1.0 - module.eps)
-        self.is_frozen = True
+        for norm in _norms(self.network):
+            norm.freeze(torch.zeros_like(norm.bias), torch.full_like(norm.bias, 1.0 - norm.eps))
+        self.network.eval()
+        for norm, (mean, variance) in zip(_norms(self.network), self._statistics(), strict=True):
+            norm.weight.data.copy_((variance + norm.eps).sqrt())
+            norm.bias.data.copy_(mean)
 
     def warm_up(self) -> None:
         """Learn the painting's colours, so that the style starts from a picture and not from noise."""
-        self.network.train(not self.is_frozen)
-        # Without batch statistics behind it, a rate as high as a fresh network likes tears the strokes apart.
-        peak = 0.7 if self.is_frozen else 3.0
+        self.network.train()
         for step in range(self.recipe.warm_up):
             left = 1.0 - step / self.recipe.warm_up
-            self._set_learning_rate(self.recipe.learning_rate * (0.3 + peak * left))
-            photo = self._crops(_WARM_UP, step, 64 if left > 0.5 else 96)
+            self._set_learning_rate(1e-3 * (0.3 + 3.0 * left))
+            photo = self._draw(_WARM_UP, step, 64 if left > 0.5 else 96)
             self._descend(F.l1_loss(self.network(photo), self.palette(photo)))
         # What Adam learnt from these small gradients would make its first steps on the large ones to come huge:
         # one run of three died of that within 75 iterations.
@@ -85,16 +86,15 @@ class Run:
         self.network.train(not self.is_frozen)
         ramp = min(1.0, (self.iteration + 1) / _RAMP_STEPS)
         self._set_learning_rate(self.recipe.learning_rate_at(progress) * ramp)
-        photo = self._crops(_TRAINING, self.iteration, self.recipe.crop_px)
-        # The shake draws from the same stream as the crops, behind them.
-        rng = np.random.default_rng([self.recipe.seed, _TRAINING, self.iteration, 1])
-        terms = self._learn(photo, Shake.draw(rng), rng)
+        rng = np.random.default_rng([self.recipe.seed, _TRAINING, self.iteration])
+        photo, content = self._next_crops(rng)
+        terms = self._learn(photo, content, Shake.draw(rng), rng)
         self.iteration += 1
         return terms
 
-    def _learn(self, photo: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:
+    def _learn(self, photo: Tensor, content: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:
         painted, shaken = self._paint_twice(photo, shake, rng)
-        style, content = self._perceptual(painted, photo)
+        style, apart = self._perceptual(painted, content)
         quiet = losses.quiet_loss(painted, photo)
         inside = slice(shake.margin_px, -shake.margin_px)
         stability = (shaken - shake.move(painted[:1]))[:, :, inside, inside].square().mean()
@@ -102,30 +102,31 @@ class Run:
         recipe = self.recipe
         self._descend(
             recipe.style * style
-            + recipe.content * content
+            + recipe.content * apart
             + recipe.variation * losses.variation_loss(painted)
             + recipe.quiet * quiet
+            + recipe.lattice * losses.lattice_loss(painted)
             + recipe.stability * stability
             + recipe.palette * palette
             + recipe.overshoot * losses.range_loss(painted)
         )
-        return losses.Terms(style.item(), content.item(), quiet.item(), stability.item(), palette.item())
+        return losses.Terms(style.item(), apart.item(), quiet.item(), stability.item(), palette.item())
 
     def _paint_twice(self, photo: Tensor, shake: Shake, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """The batch painted, and its first picture painted again after the shake (one pass: one batch statistic)."""
+        """The batch painted, and its first picture painted again after the shake (one pass)."""
         noise = torch.from_numpy(rng.standard_normal(photo[:1].shape, dtype=np.float32)).to(self.device)
         moved = (shake.move(photo[:1]) + shake.noise * noise).clamp(0.0, 1.0)
         both = self.network(torch.cat([photo, moved]))
         return both[: len(photo)], both[len(photo) :]
 
-    def _perceptual(self, painted: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+    def _perceptual(self, painted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
         # bfloat16 halves the time of an iteration (0.55 against 1.05 s, two 192 px crops, one AVX-512 thread);
         # the Grams and differences themselves are taken in fp32.
         with torch.autocast(self.device.type, torch.bfloat16):
-            with torch.no_grad():
-                theirs = self.backbone(photo, (losses.CONTENT_LAYER,))
-            ours = self.backbone(painted, tuple(losses.STYLE_LAYERS))
-        return losses.style_loss(ours, self.wanted), losses.content_loss(ours, theirs, self.energy)
+            fine, coarse = losses.look(self.backbone, painted)
+        style = losses.style_loss(fine, self.wanted.fine, losses.STYLE_LAYERS)
+        style = style + self.recipe.coarse * losses.style_loss(coarse, self.wanted.coarse, losses.COARSE_LAYERS)
+        return style, losses.content_loss(fine, content, self.energy)
 
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -134,16 +135,32 @@ class Run:
         self.optimizer.step()
 
     def _freeze(self) -> None:
-        """Take the batch statistics anew over many crops, then keep them: training now sees what painting does."""
-        for module in self.network.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.reset_running_stats()
-                module.momentum = None  # a plain mean over all that follows
+        """Take the statistics over many photos, then keep them: training now sees what painting does."""
         self.network.train()
-        with torch.no_grad():
-            for step in range(_STATISTICS_BATCHES):
-                self.network(self._crops(_STATISTICS, step, self.recipe.crop_px))
+        for norm, (mean, variance) in zip(_norms(self.network), self._statistics(), strict=True):
+            norm.freeze(mean, variance)
         self.is_frozen = True
+
+    @torch.no_grad()
+    def _statistics(self) -> list[tuple[Tensor, Tensor]]:
+        """Mean and variance of what each norm is given, over crops as large as a frame."""
+        norms = _norms(self.network)
+        seen: dict[Norm, list[Tensor]] = {norm: [] for norm in norms}
+
+        def note(norm: Norm, given: tuple[Tensor, ...]) -> None:
+            x = given[0].float()
+            seen[norm].append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+        hooks = [norm.register_forward_pre_hook(note) for norm in norms]
+        for step in range(_STATISTICS_BATCHES):
+            self.network(self._draw(_STATISTICS, step, _STATISTICS_PX))
+        for hook in hooks:
+            hook.remove()
+        means, squares = zip(*(torch.stack(seen[norm]).mean(0) for norm in norms), strict=True)
+        return [(mean, square - mean.square()) for mean, square in zip(means, squares, strict=True)]
+
+    def _fresh_network(self) -> StyleNetwork:
+        return StyleNetwork(self.recipe.widths, normed=True)
 
     def _fresh_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate)
@@ -157,7 +174,22 @@ class Run:
             features = self.backbone(photos, (losses.CONTENT_LAYER,))
         return float(features[losses.CONTENT_LAYER].square().mean())
 
-    def _crops(self, stage: int, step: int, size_px: int) -> Tensor:
+    def _next_crops(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """A batch of photos, and what the backbone sees in them at the content layer."""
+        chosen = rng.choice(self.recipe.crops, self.recipe.batch, replace=False)
+        photos, content = zip(*(self._crop(int(index)) for index in chosen), strict=True)
+        return torch.cat(photos), torch.cat(content)
+
+    def _crop(self, index: int) -> tuple[Tensor, Tensor]:
+        if index not in self._crops_seen:
+            rng = np.random.default_rng([self.recipe.seed, _CROPS, index])
+            photo = self.photos.crops(rng, 1, self.recipe.crop_px).to(self.device)
+            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+                content = self.backbone(photo, (losses.CONTENT_LAYER,))[losses.CONTENT_LAYER]
+            self._crops_seen[index] = photo, content.bfloat16()
+        return self._crops_seen[index]
+
+    def _draw(self, stage: int, step: int, size_px: int) -> Tensor:
         rng = np.random.default_rng([self.recipe.seed, stage, step])
         return self.photos.crops(rng, self.recipe.batch, size_px).to(self.device)
 
@@ -179,3 +211,7 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.iterations = state["iteration"], state["iterations"]
         self.seconds, self.is_frozen = state["seconds"], state["is_frozen"]
+
+
+def _norms(network: StyleNetwork) -> list[Norm]:
+    return [module for module in network.modules() if isinstance(module, Norm)]

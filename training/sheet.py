@@ -17,12 +17,12 @@ _TILE_PX = (480, 360)
 
 
 def write_sheet(network: StyleNetwork, photos: Sequence[Path], path: Path) -> Path:
-    """Write a PNG of up to eight photos, each over its painting, in two rows; the network keeps its mode."""
-    was_training = network.training
-    painter = network.eval().fold().to(next(network.parameters()).device)
-    network.train(was_training)
+    """Write a PNG of up to eight photos, each over its painting, in two rows.
+
+    The network paints in the mode it is in: while it trains as instance norm, it shows itself so.
+    """
     pictures = [fitted(read_picture(photo, short_side_px=720)) for photo in photos[:PHOTOS_ON_A_SHEET]]
-    columns = [np.vstack([picture, paint_picture(painter, picture)]) for picture in pictures]
+    columns = [np.vstack([picture, paint_picture(network, picture)]) for picture in pictures]
     if len(columns) % 2:
         columns.append(np.full_like(columns[0], 255))
     half = len(columns) // 2

@@ -25,15 +25,16 @@ class Shipped:
 
 
 SHIPPED: dict[str, Shipped] = {
-    "wave": Shipped(
-        "GreatWave.png",
-        Origin("The Great Wave off Kanagawa", "Katsushika Hokusai", "1831", _PUBLIC_DOMAIN, _GCOMPRIS),
-        Recipe(style=32.0),
-    ),
     "starry": Shipped(
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
-        Recipe(style=32.0, quiet=600.0, painting_px=720),
+    ),
+    "wave": Shipped(
+        "GreatWave.png",
+        Origin("The Great Wave off Kanagawa", "Katsushika Hokusai", "1831", _PUBLIC_DOMAIN, _GCOMPRIS),
+        # Stronger, its foam covers faces.
+        Recipe(style=8.0, content=2.0),
+        start="starry",
     ),
     "cafe": Shipped(
         "Gogh4.png",
@@ -48,17 +49,16 @@ SHIPPED: dict[str, Shipped] = {
     "poppies": Shipped(
         "HokusaiPoppies.png",
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
-        Recipe(vivid=4.0, palette=150.0),
+        Recipe(vivid=2.0),
         start="wave",
     ),
     "summertime": Shipped(
         "cassat_summertime.png",
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
-        Recipe(learning_rate=8e-4),
-        start="auvers",
+        start="starry",
     ),
 }
-ITERATIONS = 900
+ITERATIONS = 2000
 
 
 def train_shipped(

@@ -16,7 +16,7 @@ from workers.engine import memory_errors
 
 # The graph's own grid and how far it sees; see workers/network.py.
 _MULTIPLE = 8
-_OVERLAP_PX = 88
+_OVERLAP_PX = 104
 # Sizes kept compiled. A video has one; a folder of photos passes through.
 _KEPT_SIZES = 4
 

@@ -12,15 +12,16 @@ from training.cards import Origin, add_measures, install
 from training.export import export
 from training.recipe import Recipe
 from training.train import Trained
-from workers.network import StyleNetwork, Widths, load, save
+from workers.network import Norm, StyleNetwork, Widths, load, save
 
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Trained:
     torch.manual_seed(2)
     network = StyleNetwork(normed=True)
-    for _ in range(3):
-        network(torch.rand(2, 3, 64, 64))
+    for norm in network.modules():
+        if isinstance(norm, Norm):
+            norm.freeze(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
     with torch.no_grad():
         assert network.head.conv.bias is not None
         network.head.conv.weight.mul_(3.0)

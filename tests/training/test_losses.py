@@ -23,10 +23,11 @@ def _hatch() -> torch.Tensor:
 def test_style_of_the_painting_itself_is_zero(studio: Path) -> None:
     backbone = load_backbone(studio / "materials" / "vgg16.safetensors")
     painting = torch.rand(1, 3, 64, 64)
-    wanted = losses.style_grams(backbone, painting)
-    features = backbone(painting, tuple(losses.STYLE_LAYERS))
-    assert float(losses.style_loss(features, wanted)) == pytest.approx(0.0, abs=1e-6)
-    assert float(losses.style_loss(backbone(FLAT, tuple(losses.STYLE_LAYERS)), wanted)) > 0.01
+    wanted = losses.Style.of(backbone, painting)
+    for place, layers in enumerate((losses.STYLE_LAYERS, losses.COARSE_LAYERS)):
+        aim = (wanted.fine, wanted.coarse)[place]
+        assert float(losses.style_loss(losses.look(backbone, painting)[place], aim, layers)) < 1e-6
+        assert float(losses.style_loss(losses.look(backbone, FLAT)[place], aim, layers)) > 0.01
 
 
 def test_hatch_counts_where_the_photo_is_flat_and_only_there() -> None:
@@ -34,6 +35,16 @@ def test_hatch_counts_where_the_photo_is_flat_and_only_there() -> None:
     assert float(losses.quiet_loss(_hatch(), FLAT)) > 1e-3
     assert float(losses.quiet_loss(_hatch(), rough)) < 1e-6
     assert float(losses.quiet_loss(FLAT, FLAT)) == 0.0
+
+
+def test_a_pattern_on_the_grid_counts_and_texture_does_not() -> None:
+    torch.manual_seed(1)
+    dots, texture = FLAT.repeat(1, 1, 3, 3), 0.5 + 0.2 * torch.randn(1, 3, 192, 192)
+    dots[..., ::8, ::8] += 0.2
+    assert float(losses.lattice_loss(dots)) > 4 * float(losses.lattice_loss(FLAT.repeat(1, 1, 3, 3))) + 1e-4
+    finer = 0.5 + torch.zeros(1, 3, 192, 192)
+    finer[..., ::2] += 0.2
+    assert float(losses.lattice_loss(finer)) > 10 * float(losses.lattice_loss(texture))
 
 
 def test_values_inside_the_range_cost_nothing() -> None:

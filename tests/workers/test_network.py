@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workers.classic_network import TransformerNet, load_classic
-from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, StyleNetwork, Widths, load, save
+from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, Norm, StyleNetwork, Widths, load, save
 
 SMALL = Widths(half=4, quarter=6, eighth=8, blocks=4)
 
@@ -14,8 +14,9 @@ SMALL = Widths(half=4, quarter=6, eighth=8, blocks=4)
 def _trained_a_little() -> StyleNetwork:
     torch.manual_seed(3)
     network = StyleNetwork(SMALL, normed=True)
-    for _ in range(5):
-        network(torch.rand(2, 3, 64, 64))
+    for norm in network.modules():
+        if isinstance(norm, Norm):
+            norm.freeze(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
     return network.eval()
 
 
@@ -24,6 +25,16 @@ def test_a_frame_keeps_its_shape(height_width: tuple[int, int]) -> None:
     painted = StyleNetwork(SMALL).paint(torch.rand(1, 3, *height_width))
     assert painted.shape == (1, 3, *height_width)
     assert painted.min() >= 0.0 and painted.max() <= 1.0
+
+
+def test_while_it_trains_a_picture_is_normalised_by_itself_alone() -> None:
+    network, frames = _trained_a_little().train(), torch.rand(3, 3, 48, 48)
+    singles = torch.cat([network(frame[None]) for frame in frames])
+    assert torch.allclose(network(frames), singles, atol=1e-4)
+    # Brightness and contrast are taken away while it trains, and not when it paints.
+    training = (network(frames * 0.5) - network(frames)).abs().max()
+    painting = (network.eval()(frames * 0.5) - network(frames)).abs().max()
+    assert painting > 5 * training
 
 
 def test_folding_the_norms_changes_nothing() -> None:
