@@ -236,12 +236,14 @@ class Submission:
         outage = Outage(self._wait_s, self._clock)
         while not self._stopped.is_set():
             copy = self._copies.get(seq)
+            # Taken before asking: an arrival at this moment empties the copy, and nobody could paint no bytes.
+            document = copy.document if copy else b""
             if copy is None or copy.arrived:
                 return True
             try:
                 ticket = self._pack(self._ticket(seq, copy))
                 began_s = self._clock()
-                self._transport.submit(self._order.stream, seq, copy.document, ticket, expected=expected)
+                self._transport.submit(self._order.stream, seq, document, ticket, expected=expected)
                 # The least of late: a busy moment does not make a near server a far one.
                 self._round_trip_s = min(self._clock() - began_s, 2 * self._round_trip_s or _FAR_S)
                 outage.over()

@@ -8,7 +8,7 @@ from pipeline.errors import ServerGone
 from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.transport import Transport
 from pipeline.window import Window
-from pipeline.wire import Message, Ticket
+from pipeline.wire import Message, Stages, Ticket, pack_frame
 from producer.submit import Order, Submission
 
 WaitUntil = Callable[..., None]
@@ -98,6 +98,30 @@ def test_a_far_server_that_stays_away_ends_the_job(wait_until: WaitUntil) -> Non
         return False
 
     wait_until(says_so, 5)
+    sent.close()
+
+
+def test_a_frame_that_arrives_while_it_is_sent_again_is_sent_whole() -> None:
+    documents: list[bytes] = []
+
+    class Lossy(FarServer):
+        def submit(
+            self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None
+        ) -> bool:
+            documents.append(document)
+            if len(documents) == 1:
+                raise ServerGone("carried out, but its answer was lost")
+            return True
+
+    def pack(ticket: Ticket) -> Message:
+        if documents:
+            sent.arrived(ticket.seq, Stages())
+        return Message("style.wave", b"ticket")
+
+    order = Order("clip", "wave", Look(), 3, {"style": "wave"})
+    sent = Submission(Lossy(), pack, order, window=Window(6), wait_s=5)  # type: ignore[arg-type]
+    assert sent.submit(frame(0))
+    assert documents == [pack_frame(frame(0))] * 2
     sent.close()
 
 
