@@ -13,7 +13,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from commands.census import Census, Glance, census, demand_glance, runs_live
-from pipeline.errors import ServerFull, ServerGone
+from pipeline.errors import NotAllowed, ServerFull, ServerGone, UsageError
 from pipeline.rebalance import Memory, Need, Rename, choose, staffed
 from pipeline.records import WorkerBeat
 from pipeline.transport import MOVE_MS, Transport
@@ -52,6 +52,14 @@ class Follower:
         self._before: Glance | None = None
         self._looked_s = self._moved_s = float("-inf")
         self._move: Rename | None = None
+
+    def require_role(self) -> None:
+        """Raise `UsageError` where the server's role for us does not know what following demand looks at."""
+        try:
+            demand_glance(self._transport, self._styles)
+            self._transport.moves()
+        except NotAllowed as error:
+            raise UsageError(f"--follow-demand: {error}") from error
 
     def poll(self) -> Rename | None:
         """Look, if it is time, and begin and return a move where one helps. Waits only for the server."""

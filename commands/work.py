@@ -80,6 +80,8 @@ def _serve(
     fleet = Fleet(plan, broker.url, weights=weights, logs=logs)
     names = [style.name for style in styles]
     follower = Follower(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None
+    if follower is not None:
+        follower.require_role()
     try:
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)

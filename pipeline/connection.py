@@ -20,7 +20,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from pipeline.config import settings
-from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
+from pipeline.errors import NotAllowed, ServerFull, ServerGone, ServerUnreachable
 
 # Above every block time in `transport.py`, or a quiet stream would look like a dead server.
 _SOCKET_TIMEOUT_S = 5.0
@@ -105,13 +105,15 @@ _PASSING = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the client's errors into the two a caller can act on."""
+    """Turn the client's errors into those a caller can act on."""
     try:
         yield
     except redis.OutOfMemoryError as error:
         raise ServerFull("the server is at its maxmemory") from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise ServerGone(str(error)) from error
+    except NoPermissionError as error:
+        raise NotAllowed(f"the server does not let our user do this ({error}); painter acl makes the roles") from error
     except redis.ResponseError as error:
         # A script's refusal at maxmemory keeps its OOM code only as the text's first word.
         if str(error).startswith("OOM"):

@@ -56,6 +56,10 @@ class ServerFull(PipelineError, MemoryError):
     """The server is at its `maxmemory` and refused a write; wait and try again."""
 
 
+class NotAllowed(PipelineError, PermissionError):
+    """The server does not let our user do this: its ACL file is older than we are, or made for another role."""
+
+
 class Stopped(PipelineError, InterruptedError):
     """Somebody stopped the job before its end; it can go on later."""
 

@@ -161,6 +161,19 @@ def test_a_role_is_refused_what_is_not_its_own(secured: Secured, role: str, comm
         client.execute_command(*command.split())
 
 
+@pytest.mark.system
+def test_following_demand_with_a_role_that_does_not_know_it_ends_in_one_line(secured: Secured) -> None:
+    # As the role `worker` of an ACL file from before the flag, this one may not look at everything.
+    done = painter(
+        *("work", "--devices", "cpu", "--styles", STYLE, "--follow-demand"),
+        env=secured.env("viewer"),
+    )
+    assert done.returncode == 2, done
+    (line,) = done.stderr.splitlines()
+    assert "--follow-demand" in line
+    assert "painter acl" in line
+
+
 def test_nobody_gets_in_without_a_role(secured: Secured) -> None:
     with open_client(f"rediss://127.0.0.1:{secured.port}/0") as client, pytest.raises(redis.AuthenticationError):
         client.ping()
