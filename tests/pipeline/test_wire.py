@@ -72,6 +72,12 @@ def test_a_bomb_is_refused_by_its_header_alone() -> None:
         unpack_frame(document(data=bomb, codec="png", w=65535, h=65535), LIMITS)
 
 
+def test_a_picture_of_nothing_but_empty_chunks_is_refused() -> None:
+    small = cv2.imencode(".png", PIXELS)[1].tobytes()
+    with pytest.raises(WireError, match="not whole"):
+        probe(small[:33] + b"\0\0\0\0teXt\0\0\0\0" * 70_000 + small[33:])
+
+
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_are_refused_with_one_error(data: bytes) -> None:
     for read in (lambda: unpack_frame(data, LIMITS), lambda: unpack_stages(data), lambda: probe(data)):
