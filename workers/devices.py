@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -104,7 +105,8 @@ def _visible(gpus: Sequence[Gpu], visible: str | None) -> list[Device]:
     # By UUID: NVML's order is not CUDA's.
     if visible is None:
         return [Device(f"gpu{number}", gpu.uuid, gpu.free_mb) for number, gpu in enumerate(gpus)]
-    names = [name.strip() for name in visible.split(",")]
+    # As for CUDA: what comes behind a device that cannot be is hidden too, and -1 hides all.
+    names = takewhile(lambda name: not name.startswith("-"), (name.strip() for name in visible.split(",")))
     return [Device(f"gpu{number}", name, _free_mb(gpus, name)) for number, name in enumerate(names) if name]
 
 

@@ -66,6 +66,7 @@ def test_auto_finds_every_gpu_with_its_free_memory(
         pytest.param("1", "2,3", [("gpu1", "3")], id="numbers count within what was inherited"),
         pytest.param("auto", "GPU-3", [("gpu0", "GPU-3")], id="inherited UUID"),
         pytest.param("auto", "", [], id="all cards hidden: the CPU"),
+        pytest.param("auto", "-1", [], id="all cards hidden by a number that cannot be: the CPU"),
     ],
 )
 def test_devices(driver: pytest.MonkeyPatch, spec: str, visible: str | None, devices: list[tuple[str, str]]) -> None:
