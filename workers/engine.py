@@ -8,8 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# What CUDA, torch's CPU allocator and OpenVINO say in an error of no class of its own.
-_OUT_OF_MEMORY = re.compile(r"out of memory|bad.?alloc|(can'?t|cannot|could not|failed to) allocate", re.IGNORECASE)
+# What CUDA, its libraries (CUBLAS_STATUS_ALLOC_FAILED), torch's CPU allocator and OpenVINO say in an error of no class
+# of its own.
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|bad.?alloc|alloc_failed|(can'?t|cannot|could not|failed to) allocate", re.IGNORECASE
+)
 
 
 class Engine(Protocol):
