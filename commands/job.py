@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from uuid import uuid4
@@ -15,7 +16,7 @@ from uuid import uuid4
 from commands.broker import Broker
 from pipeline.codec import encode
 from pipeline.config import Settings
-from pipeline.errors import PipelineError, ServerGone, SourceError, Stopped
+from pipeline.errors import PipelineError, ServerFull, ServerGone, SourceError, Stopped
 from pipeline.frame import Look, StreamInfo
 from pipeline.metrics import Percentiles, Rate
 from pipeline.window import Window, window_size
@@ -197,8 +198,10 @@ class PaintJob:
 
     def _trim(self, stream: str) -> None:
         """Memory is short: what this job, the stream's only reader, has read need not stay on the server."""
-        if self._collector.has_read:
-            self._transport.trim(stream, self._collector.cursor)
+        # A server that goes away just now is waited for by whoever found it full.
+        with suppress(ServerGone, ServerFull):
+            if self._collector.has_read:
+                self._transport.trim(stream, self._collector.cursor)
 
     def _painters(self) -> int:
         try:
