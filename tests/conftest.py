@@ -1,6 +1,7 @@
 """What many tests share: a private server, a transport on it, and waiting with a deadline instead of sleeping."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ _POLL_S = 0.01
 # Read when torch is loaded. The tests' networks are tiny: on two busy cores a second thread took 14.5 s of CPU for what
 # one does in 8.2 s, most of it waiting for the other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and every command they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WaitUntil = Callable[..., None]
 
