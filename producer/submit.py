@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
@@ -30,6 +31,9 @@ _RETRY_S = 0.05
 # 20 ms one at a time ends at 50 frames/s. A near one answers in 0.2–1 ms, not worth another thread's while.
 _FAR_S = 0.005
 _AT_ONCE = 8
+# One that takes this long for a frame is not far but full: eight at once would each take eight times as long, and with
+# a socket's 5 s be cut off for ever. Frames then go one after the other.
+_FULL_S = 0.5
 # A sign of life well within the 60 s after which the server forgets a stream.
 _BEAT_S = 5.0
 
@@ -80,6 +84,7 @@ class Submission:
         self._absent_s: dict[int, float] = {}
         self._hands = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="submit")
         self._round_trip_s = 0.0
+        self._alone = threading.Lock()
         self._near_size = window.size
         self._lost: BaseException | None = None
         self.resubmitted = 0
@@ -103,7 +108,7 @@ class Submission:
                 return False
             self._window.take(frame.seq)
             self._copies[frame.seq] = _Copy(pack_frame(frame), self._clock())
-        if self._round_trip_s < _FAR_S:
+        if not _FAR_S <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)
         self.resize(self._near_size)
         self._hands.submit(self._give_aside, frame.seq)
@@ -242,10 +247,8 @@ class Submission:
                 return True
             try:
                 ticket = self._pack(self._ticket(seq, copy))
-                began_s = self._clock()
-                self._transport.submit(self._order.stream, seq, document, ticket, expected=expected)
-                # The least of late: a busy moment does not make a near server a far one.
-                self._round_trip_s = min(self._clock() - began_s, 2 * self._round_trip_s or _FAR_S)
+                with self._alone if self._round_trip_s >= _FULL_S else nullcontext():
+                    self._submit(seq, document, ticket, expected)
                 outage.over()
                 return True
             except (ServerGone, ServerFull) as error:
@@ -253,6 +256,16 @@ class Submission:
                 # A call that was cut off may have been carried out: what we expected may be gone, the frame is not.
                 expected = None
         return False
+
+    def _submit(self, seq: int, document: bytes, ticket: Message, expected: float | None) -> None:
+        began_s = self._clock()
+        try:
+            self._transport.submit(self._order.stream, seq, document, ticket, expected=expected)
+        finally:
+            took_s = self._clock() - began_s
+            # The least of late: a busy moment does not make a near server a far one. A full line is known at once.
+            least_s = min(took_s, 2 * self._round_trip_s or _FAR_S)
+            self._round_trip_s = took_s if took_s >= _FULL_S else least_s
 
     def _give_aside(self, seq: int) -> None:
         try:

@@ -80,6 +80,36 @@ def test_a_near_server_is_sent_one_frame_after_the_other(transport: Transport) -
     sent.close()
 
 
+def test_a_line_that_is_full_is_sent_one_frame_after_the_other() -> None:
+    class ThinLine(FarServer):
+        """0.6 s of the line a frame; who waited 1.5 s for it is cut off."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = threading.Lock()
+            self.cut_off = 0
+
+        def submit(
+            self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None
+        ) -> bool:
+            if not self.line.acquire(timeout=1.5):
+                self.cut_off += 1
+                raise ServerGone("timed out")
+            with self.lock:
+                self.seqs.append(seq)
+            time.sleep(0.6)
+            self.line.release()
+            return True
+
+    server = ThinLine()
+    sent = submission(server)
+    for seq in range(6):
+        assert sent.submit(frame(seq))
+    assert server.seqs == list(range(6))
+    assert server.cut_off == 0
+    sent.close()
+
+
 def test_a_far_server_that_stays_away_ends_the_job(wait_until: WaitUntil) -> None:
     server = FarServer()
     sent = submission(server, wait_s=0.2)
