@@ -50,6 +50,8 @@ def difference(page: Page) -> float:
 def start(page: Page) -> None:
     page.get_by_role("button", name="Start the camera").first.click()
     expect(page.locator("#state-words")).to_have_text("Live")
+    # The words come with the first painting's numbers, the canvas takes its size when that is decoded.
+    expect(page.locator("#painting")).to_have_js_property("width", 640)
 
 
 def stats(house: House) -> dict[str, Any]:

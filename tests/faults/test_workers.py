@@ -3,6 +3,7 @@ in order, the live stream counts what was lost and goes on.
 """
 
 import os
+import re
 import signal
 import threading
 import time
@@ -110,7 +111,8 @@ def test_a_worker_without_memory_for_the_smallest_tile_says_so_and_lives(
     pids = set(stage.worker_pids(style))
     job = stage.paint(film.path, style, tmp_path / "out.mp4")
     assert job.end() == 1, job.said()
-    assert "frame 0 could not be painted: MemoryError: CUDA out of memory" in job.said()
+    # Two workers: which frame fails first is theirs.
+    assert re.search(r"frame \d+ could not be painted: MemoryError: CUDA out of memory", job.said())
     assert "Traceback" not in job.said()
     stage.run("live", "--file", film.loop, "--loop", "-s", style, "--name", "cam", "--broker", stage.server.url)
     stage.wait(lambda: (card := stage.card()) is not None and card.failed > 3, "live frames counted failed")
