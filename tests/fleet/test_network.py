@@ -135,7 +135,8 @@ def test_a_link_that_is_slow_and_loses_packets_costs_time_and_nothing_else(machi
     before = machines.painted("two")
     machines.nothing_lost(machines.paint())
     assert machines.painted("two") > before
-    assert machines.network.lost(host) > 5
+    # One packet in a hundred of the few hundred that a run sends: that some were lost, not how many.
+    assert machines.network.lost(host) > 0
     delays = [delay_ms for _, delay_ms in machines.shown()]
     assert len(delays) > 2 * LIVE_FPS
     # The link is what it is said to be: there and back again, once at least.
