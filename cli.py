@@ -33,6 +33,7 @@ COMMANDS = {
     "doctor": "commands.doctor",
 }
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 # Typer carries a click of its own and exports only the leaves of its errors; this is their root.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -65,7 +66,9 @@ def root(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say ever
 
 def main() -> NoReturn:
     """Run one command and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for signum in _STOPS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, _stop)
     sys.exit(_run())
 
 
@@ -94,9 +97,17 @@ def _say(problem: object, code: int) -> int:
     return code
 
 
-def _terminate(signum: int, frame: object) -> NoReturn:
-    """SIGTERM stops as cleanly as Ctrl-C does."""
-    raise SystemExit(EXIT_TERMINATED)
+def _stop(signum: int, frame: object) -> NoReturn:
+    """Stop cleanly, SIGTERM as Ctrl-C.
+
+    Asking again changes nothing: every wait on the way out has a deadline, and cut short it would leave workers and
+    half-written files. Ignored rather than handled, since Python puts handlers, not this, back to the default at exit.
+    """
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    if signum == signal.SIGTERM:
+        raise SystemExit(EXIT_TERMINATED)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

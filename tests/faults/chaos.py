@@ -306,7 +306,7 @@ class Chaos:
             self._stage.transport.workers()
             self._stage.transport.streams()
             time.sleep(0.5)
-        assert left == []
+        assert left == [], f"keys left: {sorted(left)}"
 
     def _processes(self) -> list[psutil.Process]:
         found = []
