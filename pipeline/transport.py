@@ -215,7 +215,9 @@ class Transport:
     def claim(self, stream: str, seq: int, lease_ms: int) -> Claim | None:
         """Take a frame for `lease_ms`. None: nothing to do (published, given up, or held by another)."""
         with translated():
-            found = self._claim(keys=[f"inflight:{stream}", f"frame:{stream}:{seq}"], args=[seq, lease_ms])
+            found = self._claim(
+                keys=[f"inflight:{stream}", f"frame:{stream}:{seq}"], args=[seq, lease_ms, STREAM_TTL_MS]
+            )
         if not found:
             return None
         sent_ms, claimed_ms, deadline, document = found
@@ -387,7 +389,7 @@ class Transport:
         if held is None:
             return False
         with translated():
-            deadline = self._renew(keys=[f"inflight:{stream}"], args=[seq, held, lease_ms])
+            deadline = self._renew(keys=[f"inflight:{stream}"], args=[seq, held, lease_ms, STREAM_TTL_MS])
         if deadline and (stream, seq) in self._leases:
             self._leases[stream, seq] = deadline
         return bool(deadline)
@@ -396,9 +398,9 @@ class Transport:
         self, stream: str, seq: int, held: str, style: str, kind: str, entry: Mapping[str, str | bytes]
     ) -> bool:
         keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", f"live:{style}"]
-        values = [part for pair in entry.items() for part in pair]
+        told = [seq, held, f"{stream}:{seq}", f"credit:{style}", STREAM_TTL_MS, kind]
         with translated():
-            return bool(self._publish(keys=keys, args=[seq, held, f"{stream}:{seq}", f"credit:{style}", kind, *values]))
+            return bool(self._publish(keys=keys, args=[*told, *(part for pair in entry.items() for part in pair)]))
 
 
 def _queue(ticket: Message | None) -> list[str]:

@@ -1,5 +1,5 @@
 -- One frame for one worker. ZREM before ZADD: a script that has written already may go on writing at maxmemory.
--- KEYS: inflight, frame.  ARGV: seq, lease (ms).
+-- KEYS: inflight, frame.  ARGV: seq, lease (ms), time to live (ms): with its last member a key loses what it had.
 -- Returns {} when there is nothing to do (published, given up, dead stream, or held by another), else
 -- {sent, now, lease deadline, document}. A frame whose bytes are gone is handed back to its producer (score 1: overdue).
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -12,6 +12,7 @@ local document = redis.call('GET', KEYS[2])
 local deadline = document and now + tonumber(ARGV[2]) or 1
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if not document then return {} end
 local sent = score < 0 and -score or now
 return {sent, now, deadline, document}

@@ -1,8 +1,8 @@
 -- The end of a frame: out of flight, its bytes freed, its painting (or tombstone) in the painted stream, waiters woken.
 -- In this order it passes at maxmemory, where publishing is what frees memory.
 -- KEYS: inflight, frame, painted, stream, live (of the style).
--- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, kind, then
--- the entry's own fields and values.
+-- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, time to live
+-- (ms; the producer that would see to it may be dead), kind, then the entry's own fields and values.
 -- Returns 1, or 0 for a duplicate.
 if ARGV[2] ~= '' then
   local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -19,7 +19,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local source = tonumber(facts[2] or 0) > now and redis.call('GET', KEYS[2]) or ''
 redis.call('DEL', KEYS[2])
 if not facts[1] then return 0 end
-redis.call('HINCRBY', KEYS[4], ARGV[5], 1)
+redis.call('HINCRBY', KEYS[4], ARGV[6], 1)
 redis.call('XADD', KEYS[3], 'MAXLEN', '=', facts[1], '*',
-  'seq', ARGV[1], 'published', now, 'kind', ARGV[5], 'source', source, unpack(ARGV, 6))
+  'seq', ARGV[1], 'published', now, 'kind', ARGV[6], 'source', source, unpack(ARGV, 7))
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
 return 1

@@ -1,5 +1,5 @@
 -- Move a lease's deadline, if it is still the caller's own.
--- KEYS: inflight.  ARGV: seq, the deadline held, lease (ms; 0 gives the frame back: overdue at once).
+-- KEYS: inflight.  ARGV: seq, the deadline held, lease (ms; 0 gives the frame back: overdue at once), time to live (ms).
 -- Returns the new deadline, or 0 when the frame is not the caller's any more.
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
@@ -8,4 +8,5 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local deadline = tonumber(ARGV[3]) > 0 and now + tonumber(ARGV[3]) or 1
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return deadline

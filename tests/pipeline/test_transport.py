@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from pipeline.connection import answers, require_server, without_password
+from pipeline.connection import answers, open_client, require_server, without_password
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
 from pipeline.records import WorkerBeat
@@ -129,6 +129,20 @@ def test_a_stream_leaves_nothing_behind(opened: Transport, server: EmbeddedServe
     opened.publish(STREAM, 0, b"painted", Stages())
     opened.forget_stream(STREAM, [1, 2])
     assert redis.Redis(unix_socket_path=server.url.partition("://")[2].partition("?")[0]).keys() == []
+
+
+def test_whatever_a_producer_that_dies_leaves_goes_by_itself(opened: Transport, server: EmbeddedServer) -> None:
+    def immortal() -> list[bytes]:
+        with open_client(server.url) as client:
+            return [key for key in client.keys("*") if key != b"streams" and client.pttl(key) < 0]
+
+    opened.submit(STREAM, 0, b"pixels")
+    opened.claim(STREAM, 0, LEASE_MS)
+    assert immortal() == []
+    opened.renew(STREAM, 0, LEASE_MS)
+    assert immortal() == []
+    opened.publish(STREAM, 0, b"painted", Stages(style="wave"))
+    assert immortal() == []
 
 
 def test_workers_are_known_by_their_beats(transport: Transport) -> None:
