@@ -35,11 +35,11 @@ def draw(path: Path, title: str, bars: Sequence[Bar]) -> None:
     cv2.imwrite(str(path), sheet)
 
 
-def draw_all() -> None:
-    """Draw the chart of every measured section that has one."""
+def draw_all(results: Path) -> None:
+    """Draw the chart of every measured section that has one, beside its figures."""
     for name, (title, bars_of) in _CHARTS.items():
-        if (document := suite.load(name)) is not None:
-            draw(suite.RESULTS / f"{name}.png", title, bars_of(document["figures"]))
+        if (document := suite.load(name, results)) is not None:
+            draw(results / f"{name}.png", title, bars_of(document["figures"]))
 
 
 def _files(found: Mapping[str, Any]) -> list[Bar]:

@@ -1,13 +1,15 @@
 """The page of numbers, made from the files of `suite.py`: goals beside figures, medians (least–most)."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks import suite
 
 _HEAD = """# Numbers
 
-Made by `painter bench` from the files under [benchmarks/results](../benchmarks/results), not written by hand.
+Made by `painter bench` from the files under [benchmarks/results]({folder}), not written by hand.
 Everything runs on one machine: source, server, workers, viewer. Medians with the least and the most of several runs;
 the ways of doing one thing take turns. Ratios between neighbours hold on a machine that also does something else,
 single figures do not: each section names the load before it.
@@ -15,17 +17,18 @@ single figures do not: each section names the load before it.
 Figures = Mapping[str, Any]
 
 
-def page() -> str:
-    """Return the whole page: every section that has been measured."""
-    parts = [_HEAD]
+def page(results: Path, path: Path) -> str:
+    """Return the whole page, to stand at `path`: every section of which `results` has figures."""
+    folder = os.path.relpath(results, path.parent)
+    parts = [_HEAD.format(folder=folder)]
     for name, (title, plot, table) in _SECTIONS.items():
-        document = suite.load(name)
+        document = suite.load(name, results)
         if document is None:
             continue
         parts.append(f"## {title}\n\n{_stamp(document)}\n\n{table(document['figures'])}")
-        if (suite.RESULTS / f"{name}.png").exists():
-            parts.append(f"![{plot}](../benchmarks/results/{name}.png)\n")
-    styles = suite.RESULTS / "styles.md"
+        if (results / f"{name}.png").exists():
+            parts.append(f"![{plot}]({folder}/{name}.png)\n")
+    styles = results / "styles.md"
     if styles.exists():
         parts.append(f"## One frame, and the styles beside their peers\n\n{styles.read_text('utf-8').strip()}\n")
     return "\n".join(parts)

@@ -9,7 +9,7 @@ import typer
 from pipeline.errors import UsageError
 
 Only = Annotated[str, typer.Option(metavar="A,B", help="Some sections: files,live,delay,pipe,growth,startup.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Short runs: whether it works, not what it is.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Short runs into var/bench: whether it works, not what it is.")]
 Clip = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A film of yours for the section files.")]
 
 
@@ -17,12 +17,14 @@ def bench(only: Only = "", quick: Quick = False, clip: Clip = None) -> None:
     """Measure the pipeline on this machine: at most a quarter of an hour, best with nothing else running."""
     if not (Path(__file__).parent.parent / "benchmarks" / "results").is_dir() or find_spec("benchmarks") is None:
         raise UsageError("painter bench runs from a checkout of the project (benchmarks/results is not here)")
-    from benchmarks import plots, report, suite
+    from benchmarks import pages, suite
 
     sections = [name.strip() for name in only.split(",") if name.strip()] or list(suite.SECTIONS)
     if unknown := [name for name in sections if name not in suite.SECTIONS]:
         raise UsageError(f"--only {unknown[0]}: the sections are {', '.join(suite.SECTIONS)}")
-    suite.run(sections, quick=quick, clip=clip, say=print)
-    plots.draw_all()
-    suite.PAGE.write_text(report.page(), "utf-8")
-    print(f"{suite.PAGE} and {suite.RESULTS} are written")
+    results = suite.SCRATCH if quick else suite.RESULTS
+    for name in sections:
+        suite.run(name, results, quick=quick, clip=clip)
+        # After each: what a later section breaks, it does not take along.
+        written = pages.publish(results)
+    typer.echo(f"{results} and {' and '.join(map(str, written))} are written")

@@ -1,5 +1,6 @@
-"""The page of numbers says what the result files say, and the command what is wrong with its options."""
+"""The page of numbers and README say what the result files say, and the command what is wrong with its options."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,20 +8,51 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, suite
+from benchmarks import front, pages, report, suite
 from benchmarks.desk import push_through
 from benchmarks.ground import ground, picture, private_settings
+from commands.bench import bench
 
 FRAMES = 60
 
 
 def test_the_page_is_made_from_the_result_files() -> None:
-    assert suite.PAGE.read_text("utf-8") == report.page()
+    assert pages.PAGE.read_text("utf-8") == report.page(suite.RESULTS, pages.PAGE)
+
+
+def test_readmes_rows_are_made_from_the_result_files() -> None:
+    readme = pages.README.read_text("utf-8")
+    assert front.put(readme, suite.RESULTS) == readme
+    assert readme.count(front.FROM) == readme.count(front.TO) == 1
 
 
 def test_no_quick_figures_are_on_the_page() -> None:
-    documents = [document for name in suite.SECTIONS if (document := suite.load(name)) is not None]
+    documents = [document for name in suite.SECTIONS if (document := suite.load(name, suite.RESULTS)) is not None]
     assert not any(document["quick"] for document in documents)
+
+
+def test_figures_that_change_change_both_pages(tmp_path: Path) -> None:
+    delay = suite.load("delay", suite.RESULTS)
+    assert delay is not None
+    delay["figures"]["added_ms"]["p50"] = 1234.5
+    (tmp_path / "delay.json").write_text(json.dumps(delay))
+    assert "1234.5" in report.page(tmp_path, tmp_path / "numbers.md")
+    assert "p50 1234.5 ms" in front.table(tmp_path)
+    # Nothing else was measured, so nothing else is told.
+    assert front.table(tmp_path).count("\n| ") == 3
+
+
+def test_figures_of_a_quick_run_stay_off_both_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [path.read_text("utf-8") for path in (pages.PAGE, pages.README)]
+    monkeypatch.setattr(suite, "SCRATCH", tmp_path)
+    monkeypatch.setattr(suite, "run", lambda name, results, **_: _copy(name, results))
+    bench(only="delay", quick=True)
+    assert (tmp_path / "numbers.md").exists()
+    assert [path.read_text("utf-8") for path in (pages.PAGE, pages.README)] == before
+
+
+def _copy(name: str, results: Path) -> None:
+    (results / f"{name}.json").write_text((suite.RESULTS / f"{name}.json").read_text("utf-8"))
 
 
 def test_an_unknown_section_is_named_with_those_there_are() -> None:
