@@ -80,6 +80,9 @@ def _probe_png(data: bytes) -> Header:
         if length > len(data) - at - 12:
             break
         if data[at + 4 : at + 8] == b"IEND":
+            # OpenCV reads on behind an end that is none: one with a length, and maybe one with a wrong checksum.
+            if length or at + 12 != len(data):
+                break
             return header
         at += 12 + length
     raise WireError("PNG is not whole")
