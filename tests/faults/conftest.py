@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.faults.stage import Stage
+from tests.faults.stage import Command, Stage, Watcher
 from tests.media import Clip, make_clip, pts_of
 
 FRAMES = 160
@@ -42,6 +42,15 @@ class Film:
 
     def __init__(self, path: Path, loop: Path) -> None:
         self.path, self.loop = path, loop
+
+    def run_on(self, stage: Stage, style: str, output: Path, frames: int = 30) -> tuple[Watcher, Command]:
+        """Paint a live stream that somebody watches, and a file until so many frames are; return viewer and job."""
+        stage.work(style)
+        stage.live(self.loop, style)
+        watcher = stage.watcher()
+        job = stage.paint(self.path, style, output)
+        stage.painted(frames)
+        return watcher, job
 
     def is_whole_in(self, output: Path) -> bool:
         """Whether every frame is there once, in order, each at its own time."""

@@ -13,29 +13,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from io import BufferedReader
 from urllib.parse import urlsplit
 
 import psutil
 
+from pipeline.connection import script as text_of
+
 #: The scripts a frame's way is made of.
-SCRIPTS = ("submit", "submit_live", "claim", "renew", "publish", "grant")
+SCRIPTS = ("submit", "submit_live", "claim", "renew", "publish")
 _SUBSCRIBE = (b"SUBSCRIBE", b"PSUBSCRIBE", b"MONITOR")
 
 
 @lru_cache
 def sha_of(script: str) -> bytes:
     """Return the name under which a script of ours is called."""
-    return hashlib.sha1(_text(script), usedforsecurity=False).hexdigest().encode()
-
-
-def _text(script: str) -> bytes:
-    return files("pipeline").joinpath("scripts", f"{script}.lua").read_bytes()
+    return hashlib.sha1(text_of(script).encode(), usedforsecurity=False).hexdigest().encode()
 
 
 def _load(script: str) -> bytes:
-    text = _text(script)
+    text = text_of(script).encode()
     return b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$%d\r\n%s\r\n" % (len(text), text)
 
 

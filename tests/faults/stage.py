@@ -240,6 +240,14 @@ class Stage:
         self.wait(lambda: len(watcher.since(now_s)) >= pictures, f"{watcher.watch.stream} goes on", within_s + 5)
         assert watcher.stall_s(now_s) < within_s
 
+    def require_sound(self, watcher: Watcher | None = None) -> StreamCard:
+        """Require that each captured frame has one fate, and that a viewer saw them in order; return the stream."""
+        card = self.card()
+        assert card is not None
+        assert sum_holds(card), card
+        assert in_order([seq for _, seq in watcher.seen] if watcher else [])
+        return card
+
     def restart_server_empty(self) -> None:
         """Kill the server and start another at the same address."""
         before = self.server.pid

@@ -12,7 +12,7 @@ import redis
 from pipeline.connection import open_client
 from pipeline.wire import unpack_stages
 from tests.faults.conftest import Film
-from tests.faults.stage import Stage, in_order, sum_holds
+from tests.faults.stage import Stage
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -20,28 +20,17 @@ SLOW = "test-sleep-30"
 
 
 def test_a_server_killed_and_back_empty(stage: Stage, film: Film, tmp_path: Path) -> None:
-    stage.work(SLOW)
-    stage.live(film.loop, SLOW)
-    watcher = stage.watcher()
-    job = stage.paint(film.path, SLOW, tmp_path / "out.mp4")
-    stage.painted(30)
+    watcher, job = film.run_on(stage, SLOW, tmp_path / "out.mp4")
     stage.restart_server_empty()
     # Celery tries again after 2, then 4 s.
     stage.goes_on(watcher, 10)
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
-    card = stage.card()
-    assert card is not None
-    assert sum_holds(card), card
-    assert in_order([seq for _, seq in watcher.seen])
+    stage.require_sound(watcher)
 
 
 def test_a_server_at_maxmemory(stage: Stage, film: Film, tmp_path: Path) -> None:
-    stage.work(SLOW)
-    stage.live(film.loop, SLOW)
-    watcher = stage.watcher()
-    job = stage.paint(film.path, SLOW, tmp_path / "out.mp4")
-    stage.painted(30)
+    watcher, job = film.run_on(stage, SLOW, tmp_path / "out.mp4")
     before = stage.card()
     assert before is not None
     with open_client(stage.server.url) as client:
@@ -54,22 +43,15 @@ def test_a_server_at_maxmemory(stage: Stage, film: Film, tmp_path: Path) -> None
     stage.goes_on(watcher, 3)
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
-    card = stage.card()
-    assert card is not None
-    assert sum_holds(card), card
+    card = stage.require_sound(watcher)
     # 25 a second come in; a second's worth at least had no place.
     assert card.dropped - before.dropped > 25
     # Only what was on its way at that moment: a window of three, and a ticket that found no room.
     assert card.failed - before.failed <= 5
-    assert in_order([seq for _, seq in watcher.seen])
 
 
 def test_a_server_frozen_for_ten_seconds(stage: Stage, film: Film, tmp_path: Path) -> None:
-    stage.work(SLOW)
-    stage.live(film.loop, SLOW)
-    watcher = stage.watcher()
-    job = stage.paint(film.path, SLOW, tmp_path / "out.mp4")
-    stage.painted(30)
+    watcher, job = film.run_on(stage, SLOW, tmp_path / "out.mp4")
     assert stage.server.pid is not None
     os.kill(stage.server.pid, signal.SIGSTOP)
     frozen_s = time.monotonic()
@@ -80,10 +62,7 @@ def test_a_server_frozen_for_ten_seconds(stage: Stage, film: Film, tmp_path: Pat
     stage.goes_on(watcher, 10)
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
-    card = stage.card()
-    assert card is not None
-    assert sum_holds(card), card
-    assert in_order([seq for _, seq in watcher.seen])
+    stage.require_sound(watcher)
     stage.wait(lambda: _delay_ms(stage) < 500, "the delay of before", 10)
 
 

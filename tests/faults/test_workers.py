@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.conftest import Film
 from tests.faults.proxy import PASS, Command, Fate, Proxy
-from tests.faults.stage import Stage, in_order, sum_holds
+from tests.faults.stage import Stage
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
@@ -24,18 +24,14 @@ STALL_S = 2.0
 
 
 def test_a_worker_killed_while_it_paints(stage: Stage, film: Film, tmp_path: Path) -> None:
-    stage.work(SLOW)
-    stage.live(film.loop, SLOW)
-    watcher = stage.watcher()
-    job = stage.paint(film.path, SLOW, tmp_path / "out.mp4")
-    stage.painted(30)
+    watcher, job = film.run_on(stage, SLOW, tmp_path / "out.mp4")
     killed_s = time.monotonic()
     os.kill(stage.worker_pids(SLOW)[0], signal.SIGKILL)
     stage.wait(lambda: time.monotonic() - killed_s > 3)
     assert watcher.stall_s(killed_s) < STALL_S
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
-    _is_sound(stage, [seq for _, seq in watcher.seen])
+    stage.require_sound(watcher)
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["file", "live"])
@@ -74,8 +70,7 @@ def test_a_worker_killed_at_the_worst_moment(
     lost_file_frame = not live and moment == "before publish"
     assert report["resubmitted"] >= lost_file_frame
     stage.wait(lambda: "ended with -9; starting it again" in launcher.said(), "another worker")
-    failed = _is_sound(stage, [seq for _, seq in watcher.seen])
-    assert failed - before.failed == (live and moment == "before publish")
+    assert stage.require_sound(watcher).failed - before.failed == (live and moment == "before publish")
 
 
 def test_a_worker_that_hangs_at_a_live_frame_is_ended_and_the_stream_goes_on(stage: Stage, film: Film) -> None:
@@ -87,7 +82,7 @@ def test_a_worker_that_hangs_at_a_live_frame_is_ended_and_the_stream_goes_on(sta
     stage.wait(lambda: (card := stage.card()) is not None and card.failed, "the frame given up")
     stage.goes_on(watcher, STALL_S)
     stage.wait(lambda: set(stage.worker_pids(style)) - pids, "another worker")
-    assert _is_sound(stage, [seq for _, seq in watcher.seen]) == 1
+    assert stage.require_sound(watcher).failed == 1
 
 
 def test_a_worker_out_of_memory_paints_in_smaller_tiles(stage: Stage, film: Film, tmp_path: Path) -> None:
@@ -99,7 +94,7 @@ def test_a_worker_out_of_memory_paints_in_smaller_tiles(stage: Stage, film: Film
     job = stage.paint(film.path, style, tmp_path / "out.mp4")
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
-    assert _is_sound(stage, []) == 0
+    assert stage.require_sound().failed == 0
     assert set(stage.worker_pids(style)) == pids
 
 
@@ -116,14 +111,5 @@ def test_a_worker_without_memory_for_the_smallest_tile_says_so_and_lives(
     assert "Traceback" not in job.said()
     stage.run("live", "--file", film.loop, "--loop", "-s", style, "--name", "cam", "--broker", stage.server.url)
     stage.wait(lambda: (card := stage.card()) is not None and card.failed > 3, "live frames counted failed")
-    assert _is_sound(stage, []) > 3
+    assert stage.require_sound().failed > 3
     assert set(stage.worker_pids(style)) == pids
-
-
-def _is_sound(stage: Stage, seen: list[int]) -> int:
-    """Require order and the sum of fates; return how many frames failed."""
-    card = stage.card()
-    assert card is not None
-    assert sum_holds(card), card
-    assert in_order(seen)
-    return card.failed

@@ -1,10 +1,11 @@
 """`painter work --follow-demand`: slots go where somebody waits; no two launchers take a style's last two workers."""
 
+import os
 import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from pipeline.rebalance import Rename
 from pipeline.records import WorkerBeat
 from pipeline.transport import Transport
 from tests.conftest import WaitUntil
-from tests.fleet.places import environment, running
+from tests.fleet.places import Running, environment, running
 from tests.fleet.streams import camera, photos
 
 # 0.3 s a frame: 260 photos are more than a minute's work of one worker.
 LONG, OTHER, PLANNED, PHOTOS = "test-sleep-300", "test-sleep-301", "test-sleep-302", 260
+
+Start = Callable[..., Running]
 
 
 def work(*styles: str, follow: bool = True) -> list[str]:
@@ -39,25 +42,30 @@ def staff(transport: Transport) -> Counter[str]:
     return Counter(beat.style for beat in transport.workers())
 
 
+@pytest.fixture
+def start(server: EmbeddedServer, tmp_path: Path) -> Iterator[Start]:
+    """`start(argv, "its.log")`: run a command of the fleet until the test's end."""
+    env = environment(BROKER_URL=server.url, PAINTER_FOLLOW_S=1)
+    with ExitStack() as stack:
+        yield lambda argv, log=os.devnull: stack.enter_context(running(argv, env, tmp_path / log))
+
+
 @pytest.mark.system
 @pytest.mark.timeout(120)
 def test_a_long_file_takes_the_idle_styles_slot_and_gives_it_back(
-    server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil
+    start: Start, transport: Transport, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    env = environment(BROKER_URL=server.url, PAINTER_FOLLOW_S=1)
-    with ExitStack() as stack:
-        stack.enter_context(running(work(LONG, OTHER), env, tmp_path / "follows.log"))
-        stack.enter_context(running(work(PLANNED, follow=False), env))
-        wait_until(lambda: staff(transport) == {LONG: 1, OTHER: 1, PLANNED: 1}, 40, "the workers")
-        job = stack.enter_context(running(paint(photos(tmp_path / "long", PHOTOS), LONG), env))
-        # The launcher that does not follow keeps its own, though nobody waits for it.
-        wait_until(lambda: staff(transport) == {LONG: 2, PLANNED: 1}, 40, "the idle slot")
-        wait_until(lambda: all(beat.painted for beat in transport.workers() if beat.style == LONG), 20, "both to paint")
-        job.send_signal(signal.SIGINT)
-        assert job.wait(20) == 130
-        short = stack.enter_context(running(paint(photos(tmp_path / "short", 3), OTHER), env))
-        assert short.wait(40) == 0
-        assert staff(transport) == {LONG: 1, OTHER: 1, PLANNED: 1}
+    start(work(LONG, OTHER), "follows.log")
+    start(work(PLANNED, follow=False))
+    wait_until(lambda: staff(transport) == {LONG: 1, OTHER: 1, PLANNED: 1}, 40, "the workers")
+    job = start(paint(photos(tmp_path / "long", PHOTOS), LONG))
+    # The launcher that does not follow keeps its own, though nobody waits for it.
+    wait_until(lambda: staff(transport) == {LONG: 2, PLANNED: 1}, 40, "the idle slot")
+    wait_until(lambda: all(beat.painted for beat in transport.workers() if beat.style == LONG), 20, "both to paint")
+    job.send_signal(signal.SIGINT)
+    assert job.wait(20) == 130
+    assert start(paint(photos(tmp_path / "short", 3), OTHER)).wait(40) == 0
+    assert staff(transport) == {LONG: 1, OTHER: 1, PLANNED: 1}
     said = (tmp_path / "follows.log").read_text()
     assert said.count("makes room for") == 2, said
 
@@ -65,18 +73,16 @@ def test_a_long_file_takes_the_idle_styles_slot_and_gives_it_back(
 @pytest.mark.system
 @pytest.mark.timeout(120)
 def test_two_launchers_leave_a_live_stream_its_last_worker(
-    server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil
+    start: Start, server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    env = environment(BROKER_URL=server.url, PAINTER_FOLLOW_S=1)
-    with ExitStack() as stack:
-        for name in ("one", "two"):
-            stack.enter_context(running(work(LONG, OTHER), env, tmp_path / f"{name}.log"))
-            wait_until(lambda: staff(transport).total() % 2 == 0 and staff(transport), 40, "the workers")
-        wait_until(lambda: staff(transport) == {LONG: 2, OTHER: 2}, 40, "both launchers")
-        stack.enter_context(camera(server.url, OTHER, fps=2))
+    for name in ("one", "two"):
+        start(work(LONG, OTHER), f"{name}.log")
+        wait_until(lambda: staff(transport).total() % 2 == 0 and staff(transport), 40, "the workers")
+    wait_until(lambda: staff(transport) == {LONG: 2, OTHER: 2}, 40, "both launchers")
+    with camera(server.url, OTHER, fps=2):
         wait_until(transport.streams, 10, "the live stream")
         # Long enough that everybody could be of use: 60 s of four workers, and more.
-        stack.enter_context(running(paint(photos(tmp_path / "long", 4 * PHOTOS), LONG), env))
+        start(paint(photos(tmp_path / "long", 4 * PHOTOS), LONG))
         served: list[int] = []
 
         def settled() -> bool:
