@@ -15,6 +15,8 @@ from functools import partial
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Target = Callable[[], Awaitable[Opened]]
 _CHUNK_BYTES = 1 << 18
+# The loop keeps its timers in a heap: of four due at the same moment the third comes before the second.
+_TICK_S = 1e-6
 
 
 def unix(path: str) -> Target:
@@ -92,7 +94,8 @@ async def _carry(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float, not_before_s: float
 ) -> None:
     loop = asyncio.get_running_loop()
+    due_s = 0.0
     while data := await reader.read(_CHUNK_BYTES):
-        # Timers of the same moment fire in the order they were set, so bytes stay in order.
-        loop.call_at(max(not_before_s, loop.time()) + delay_s, writer.write, data)
-    loop.call_at(max(not_before_s, loop.time()) + delay_s, writer.close)
+        due_s = max(due_s + _TICK_S, max(not_before_s, loop.time()) + delay_s)
+        loop.call_at(due_s, writer.write, data)
+    loop.call_at(max(due_s + _TICK_S, loop.time() + delay_s), writer.close)

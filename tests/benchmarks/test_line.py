@@ -68,6 +68,17 @@ def test_tls_behind_the_line_costs_a_handshake_across_it(rest: int, tmp_path: Pa
     assert later_s >= ROUND_TRIP_S
 
 
+def test_bytes_that_wait_for_the_first_round_trip_together_stay_in_order(rest: int) -> None:
+    body = bytes(range(256)) * 8192
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with relay(tcp(rest), ROUND_TRIP_S) as port, socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+        line.sendall(head + body)
+        answer = b""
+        while not answer.endswith(body) and (more := line.recv(1 << 18)):
+            answer += more
+    assert answer.partition(b"\r\n\r\n")[2] == body
+
+
 def test_the_old_way_answers_with_the_picture(rest: int) -> None:
     assert frames_per_s(rest, picture(), 0.1, trusted=None, keep=True) > 0
     assert frames_per_s(rest, picture(), 0.1, trusted=None, keep=False) > 0
