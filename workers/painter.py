@@ -4,6 +4,7 @@ A `Painter` serves several threads: while one frame holds the network, its neigh
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,13 +17,14 @@ from pipeline.codec import decode, encode_pixels
 from pipeline.frame import EncodedFrame
 from pipeline.wire import Ticket
 from workers.engine import Engine
-from workers.stylize import stylize
+from workers.stylize import stylize, tile_size
 
 log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
-# Where this does not fit into memory either, smaller would not help.
-_SMALLEST_TILE_PIXELS = 4096
+# When larger tiles are tried again after a shortage: the neighbour on the card may have left. Each try comes twice as
+# long after the one before, since one that fails costs a frame's time.
+_FIRST_TRY_S, _LAST_TRY_S = 60.0, 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,41 @@ class Painter(Protocol):
         """Paint `frame` as `ticket` asks. Calls `progress` at each sign of life: after decoding, after each tile."""
 
 
+class TileLimit:
+    """The largest tile there seems to be memory for, never above `most` pixels. Safe between threads."""
+
+    def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._most = self._pixels = most
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._wait_s, self._try_at_s = _FIRST_TRY_S, 0.0
+
+    def pixels(self) -> int:
+        """Return it: twice what it was once a shortage lies long enough back."""
+        with self._lock:
+            now_s = self._clock()
+            if self._pixels < self._most and now_s >= self._try_at_s:
+                self._pixels = min(2 * self._pixels, self._most)
+                self._wait_s = min(2 * self._wait_s, _LAST_TRY_S)
+                self._try_at_s = now_s + self._wait_s
+                log.info("tiles of %d pixels are tried again", self._pixels)
+            return self._pixels
+
+    def lower(self, pixels: int) -> None:
+        """Note that memory was short for anything above `pixels`."""
+        with self._lock:
+            self._pixels = min(self._pixels, pixels)
+            self._try_at_s = self._clock() + self._wait_s
+
+
 class EnginePainter:
     """Paints with an engine, tiled to stay within `tile_mb`, and encodes with the codec the frame came in."""
 
-    def __init__(self, engine: Engine, *, tile_mb: int, jpeg_quality: int) -> None:
+    def __init__(
+        self, engine: Engine, *, tile_mb: int, jpeg_quality: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._engine = engine
-        self._tile_pixels = tile_mb * _MIB // engine.bytes_per_px
+        self._limit = TileLimit(tile_mb * _MIB // engine.bytes_per_px, clock)
         self._quality = jpeg_quality
 
     def paint(self, frame: EncodedFrame, ticket: Ticket, progress: Callable[[], None]) -> Painting:
@@ -68,17 +99,18 @@ class EnginePainter:
         )
 
     def _stylize(self, pixels: NDArray[np.uint8], ticket: Ticket, progress: Callable[[], None]) -> NDArray[np.uint8]:
-        """Paint in tiles that fit; those that turn out not to are halved, and stay so for the frames to come."""
+        """Paint in tiles that fit: where memory is short they are halved, for the frames to come as well."""
+        height, width = pixels.shape[:2]
         while True:
-            tile_pixels = self._tile_pixels
+            limit = self._limit.pixels()
             try:
-                return stylize(self._engine, pixels, ticket.look, tile_pixels=tile_pixels, progress=progress)
+                return stylize(self._engine, pixels, ticket.look, tile_pixels=limit, progress=progress)
             except MemoryError as error:
-                smaller = min(tile_pixels, pixels.shape[0] * pixels.shape[1]) // 2
-                if smaller < _SMALLEST_TILE_PIXELS:
+                tile = tile_size(self._engine, height, width, limit)
+                if tile_size(self._engine, height, width, tile // 2) == tile:
                     raise
+                self._limit.lower(tile // 2)
                 log.warning(
-                    "stream=%s seq=%d memory is short (%s); tiles of %d pixels from now on",
-                    ticket.stream, ticket.seq, error, smaller,
+                    "stream=%s seq=%d memory is short (%s); tiles of %d pixels for now",
+                    ticket.stream, ticket.seq, error, tile // 2,
                 )  # fmt: skip
-                self._tile_pixels = min(self._tile_pixels, smaller)

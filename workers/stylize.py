@@ -47,6 +47,15 @@ def stylize(
     return apply_look(pixels, painted, look)
 
 
+def tile_size(engine: Engine, height: int, width: int, tile_pixels: int) -> int:
+    """Return how many pixels of an H×W picture the engine is handed at once within `tile_pixels`.
+
+    More than that where smaller tiles would be mostly margin.
+    """
+    rows, columns = _grid(_padded(height, engine.multiple), _padded(width, engine.multiple), engine, tile_pixels)
+    return (rows[0].stop - rows[0].start) * (columns[0].stop - columns[0].start)
+
+
 def apply_look(source: Pixels, painted: Pixels, look: Look) -> Pixels:
     """Give `painted` the source's chroma if asked, then mix it over the source at `look.strength`; contiguous."""
     if look.keep_colours:
@@ -121,9 +130,13 @@ def _paint(engine: Engine, padded: Pixels, tile_pixels: int, progress: Callable[
 
 
 def _pad(pixels: Pixels, multiple: int) -> Pixels:
-    """Reflect at the right and lower edge up to the multiple, and to two of it: networks reflect by themselves."""
-    height, width = pixels.shape[:2]
-    below, right = (max(-(-side // multiple), 2) * multiple - side for side in (height, width))
+    """Reflect at the right and lower edge."""
+    below, right = (_padded(side, multiple) - side for side in pixels.shape[:2])
     if not below and not right:
         return np.ascontiguousarray(pixels)
     return np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def _padded(side: int, multiple: int) -> int:
+    """Return a side's length up to the multiple, and to two of it: networks reflect by themselves."""
+    return max(-(-side // multiple), 2) * multiple
