@@ -14,7 +14,7 @@ import typer
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
 from commands.live_stream import LiveStream, Sizing, claim_name, free_name
-from commands.ticker import Reading, Ticker, ticker
+from commands.readout import Reading, Readout, readout
 from pipeline.config import settings
 from pipeline.connection import without_password
 from pipeline.errors import ServerFull, ServerGone, UsageError
@@ -64,7 +64,7 @@ def live(
     if name:
         claim_name(name)
     open_reader, label, default_name = _source(camera, file, loop, url, bounds)
-    with ExitStack() as stack, ticker() as show:
+    with ExitStack() as stack, readout() as show:
         capture = Capture(open_reader)
         stack.callback(capture.stop)
         capture.open()
@@ -81,7 +81,7 @@ def live(
         _run(capture, painted, opened, crew, show)
 
 
-def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: Crew, show: Ticker) -> None:
+def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: Crew, show: Readout) -> None:
     """Watch over source, workers and server until the source is over."""
     outage = Outage(settings().server_wait_s, time.monotonic)
     next_s = time.monotonic() + _READ_S

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 # Three are missed before a worker counts as gone (6 s).
 BEAT_S = 2.0
 # Beats over which a worker's own FPS is taken: six marks are 10 s.
-_RATE_MARKS = 6
+_MARKS = 6
 
 
 class Server(Protocol):
@@ -67,8 +67,8 @@ class PaintService:
         self._attempts = attempts
         self._limits = limits
         self._note = ""
-        self._rate = Rate()
-        self._work_s = Rate()
+        self._painted = Meter()
+        self._work_s = Meter()
         self._beats = Ticker("beats", BEAT_S, self._beat)
 
     def start(self) -> None:
@@ -147,7 +147,7 @@ class PaintService:
     def _publish(self, ticket: Ticket, document: bytes, stages: Stages) -> None:
         self._work_s.count((stages.decode_ms + stages.paint_ms + stages.encode_ms) / 1000)
         if self._server.publish(ticket.stream, ticket.seq, document, stages):
-            self._rate.count()
+            self._painted.count()
         else:
             log.debug("stream=%s seq=%d was a duplicate", ticket.stream, ticket.seq)
 
@@ -175,23 +175,21 @@ class PaintService:
     def _beat(self) -> None:
         who = self._identity
         now_s = time.monotonic()
-        painted, fps = self._rate.mark(now_s)
+        painted, fps = self._painted.mark(now_s)
         busy = min(1.0, self._work_s.mark(now_s)[1] / who.threads)
-        rss = psutil.Process().memory_info().rss
-        # Nobody is to count on it while it stays out of its queues.
-        style = "" if self._note else who.style
         beat = WorkerBeat(
             who.name,
-            style,
+            # Nobody is to count on it while it stays out of its queues.
+            "" if self._note else who.style,
             who.device,
             who.threads,
-            fps,
-            int(painted),
-            rss,
-            os.getpid(),
-            who.host,
-            busy,
-            self._note,
+            fps=fps,
+            painted=int(painted),
+            rss_bytes=psutil.Process().memory_info().rss,
+            pid=os.getpid(),
+            host=who.host,
+            busy=busy,
+            note=self._note,
         )
         try:
             self._server.beat_worker(beat)
@@ -199,13 +197,13 @@ class PaintService:
             log.info("no sign of life given: %s", error)
 
 
-class Rate:
+class Meter:
     """A sum (of frames, of seconds at work), and its growth a second over the last marks. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sum = 0.0
-        self._marks: deque[tuple[float, float]] = deque(maxlen=_RATE_MARKS)
+        self._marks: deque[tuple[float, float]] = deque(maxlen=_MARKS)
 
     def count(self, amount: float = 1) -> None:
         """Add to the sum: one painted frame, unless told otherwise."""
@@ -213,7 +211,7 @@ class Rate:
             self._sum += amount
 
     def mark(self, now_s: float) -> tuple[float, float]:
-        """Return the sum, and its growth a second since the oldest mark; then set a mark here."""
+        """Set a mark; return the sum, and its growth a second since the oldest mark kept."""
         with self._lock:
             self._marks.append((now_s, self._sum))
             since_s, before = self._marks[0]

@@ -14,7 +14,7 @@ from pipeline.records import Claim, WorkerBeat
 from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
 from workers.painter import Painting
-from workers.service import Identity, PaintService, Rate
+from workers.service import Identity, Meter, PaintService
 from workers.standins import load_standin
 
 LIMITS = Limits(max_pixels=1 << 16, max_bytes=1 << 20)
@@ -236,13 +236,13 @@ def test_a_worker_gives_signs_of_life_and_signs_off(
     assert "could not sign off" in caplog.text
 
 
-def test_a_rate_counts_intervals_between_its_marks() -> None:
-    rate = Rate()
-    assert rate.mark(0.0) == (0, 0.0)
+def test_a_meter_counts_intervals_between_its_marks() -> None:
+    meter = Meter()
+    assert meter.mark(0.0) == (0, 0.0)
     for second in range(1, 4):
         for _ in range(10):
-            rate.count()
-        assert rate.mark(float(second)) == (10 * second, 10.0)
+            meter.count()
+        assert meter.mark(float(second)) == (10 * second, 10.0)
     for second in range(4, 10):
-        painted, fps = rate.mark(float(second))
+        painted, fps = meter.mark(float(second))
     assert (painted, fps) == (30, 0.0)

@@ -39,7 +39,7 @@ class Reading:
         )
 
 
-class Ticker(Protocol):
+class Readout(Protocol):
     """Shows readings."""
 
     def show(self, reading: Reading) -> None: ...
@@ -47,8 +47,8 @@ class Ticker(Protocol):
 
 
 @contextmanager
-def ticker() -> Iterator[Ticker]:
-    """Yield the ticker that fits standard error."""
+def readout() -> Iterator[Readout]:
+    """Yield the readout that fits standard error."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield Lines()
