@@ -102,7 +102,7 @@ class Run:
         recipe = self.recipe
         self._descend(
             recipe.style * style
-            + recipe.content * apart
+            + recipe.content_weight(is_frozen=self.is_frozen) * apart
             + recipe.variation * losses.variation_loss(painted)
             + recipe.quiet * quiet
             + recipe.lattice * losses.lattice_loss(painted)

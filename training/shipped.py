@@ -28,12 +28,13 @@ SHIPPED: dict[str, Shipped] = {
     "starry": Shipped(
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
+        Recipe(frozen_content=0.6, quiet=1500.0, freeze_at=0.5),
     ),
     "wave": Shipped(
         "GreatWave.png",
         Origin("The Great Wave off Kanagawa", "Katsushika Hokusai", "1831", _PUBLIC_DOMAIN, _GCOMPRIS),
-        # Stronger, its foam covers faces.
-        Recipe(style=8.0, content=2.0),
+        # With less content in the first half its foam covers faces.
+        Recipe(content=3.0, frozen_content=1.0, quiet=1500.0, lattice=5000.0, freeze_at=0.5),
         start="starry",
     ),
     "cafe": Shipped(
@@ -55,10 +56,11 @@ SHIPPED: dict[str, Shipped] = {
     "summertime": Shipped(
         "cassat_summertime.png",
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
+        Recipe(frozen_content=0.6, quiet=1500.0, freeze_at=0.5),
         start="starry",
     ),
 }
-ITERATIONS = 2000
+ITERATIONS = 2800
 
 
 def train_shipped(

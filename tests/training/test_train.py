@@ -114,3 +114,9 @@ def test_resuming_nothing_is_refused(studio: Path) -> None:
 def test_without_photos_it_says_where_to_get_them(studio: Path) -> None:
     with pytest.raises(UsageError, match="make materials"):
         _train(studio, "out", photos=None)
+
+
+def test_content_may_count_less_once_the_statistics_are_frozen() -> None:
+    assert replace(TINY, content=1.5, frozen_content=0.6).content_weight(is_frozen=True) == 0.6
+    assert replace(TINY, content=1.5, frozen_content=0.6).content_weight(is_frozen=False) == 1.5
+    assert replace(TINY, content=1.5).content_weight(is_frozen=True) == 1.5
