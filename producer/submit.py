@@ -248,6 +248,9 @@ class Submission:
             try:
                 ticket = self._pack(self._ticket(seq, copy))
                 with self._alone if self._round_trip_s >= _FULL_S else nullcontext():
+                    # Whoever waited here for the line would otherwise each hold up a stop for its own time on it.
+                    if self._stopped.is_set():
+                        return False
                     self._submit(seq, document, ticket, expected)
                 outage.over()
                 return True

@@ -110,6 +110,49 @@ def test_a_line_that_is_full_is_sent_one_frame_after_the_other() -> None:
     sent.close()
 
 
+def test_a_stop_waits_for_the_frame_on_a_full_line_and_for_no_other(wait_until: WaitUntil) -> None:
+    class Clogged(FarServer):
+        """Far at first, then full: three frames are cut off together, and the next one holds the line."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.now_s = 0.0
+            self.cut_off = threading.Barrier(3)
+            self.let_go = threading.Event()
+
+        def submit(
+            self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None
+        ) -> bool:
+            if seq == 0:
+                self.now_s += FAR_S
+                return True
+            with self.lock:
+                self.seqs.append(seq)
+                is_first = self.seqs.count(seq) == 1
+            if is_first:
+                self.cut_off.wait(5)
+                self.now_s += 1
+                raise ServerGone("timed out")
+            assert self.let_go.wait(5)
+            return True
+
+    def pack(ticket: Ticket) -> Message:
+        packed.append(ticket.seq)
+        return Message("style.wave", b"ticket")
+
+    packed: list[int] = []
+    server = Clogged()
+    order = Order("clip", "wave", Look(), 3, {})
+    sent = Submission(server, pack, order, window=Window(6), wait_s=60, clock=lambda: server.now_s)  # type: ignore[arg-type]
+    for seq in range(4):
+        assert sent.submit(frame(seq))
+    wait_until(lambda: len(packed) == 7 and len(server.seqs) == 4, 5, "one on the line, two waiting for it")
+    sent.stop()
+    server.let_go.set()
+    sent.close()
+    assert len(server.seqs) == 4
+
+
 def test_a_far_server_that_stays_away_ends_the_job(wait_until: WaitUntil) -> None:
     server = FarServer()
     sent = submission(server, wait_s=0.2)
