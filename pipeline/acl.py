@@ -33,8 +33,8 @@ ROLES = (
     Role(
         "producer",
         "painter paint, painter live, and a page that takes cameras and files",
-        f"{_SEND} set get del hset hget hmget hgetall hincrby zadd zrem zrange zscore zcard zremrangebyscore pexpire "
-        "xread xrevrange xtrim xadd publish subscribe unsubscribe info",
+        f"{_SEND} set get del hset hget hmget hgetall hincrby zadd zrem zrange zscore zcard zcount zrangebyscore "
+        "zremrangebyscore pexpire xread xrevrange xtrim xadd publish subscribe unsubscribe info",
         "~style.* ~_kombu.binding* ~frame:* ~inflight:* ~painted:* ~stream:* ~streams ~live:* ~asking:* ~served:* "
         "~workers %R~worker:*",
         "&credit:*",
@@ -46,7 +46,8 @@ ROLES = (
         "zrangebyscore zrevrangebyscore zremrangebyscore zcard hgetall xadd publish subscribe unsubscribe psubscribe "
         "punsubscribe",
         "~style.* ~_kombu.binding* ~unacked* ~*.celery.pidbox* ~*.reply.celery.pidbox* ~celeryev* "
-        "~frame:* ~inflight:* ~painted:* ~stream:* ~streams ~live:* ~workers ~worker:* ~rebalance ~moves",
+        "~frame:* ~inflight:* ~painted:* ~stream:* ~streams ~live:* ~asking:* ~served:* ~workers ~worker:* ~rebalance "
+        "~moves",
         "&credit:* &/{db}.celery.pidbox &/{db}.celeryev/* &/{db}.celeryev/worker.*",
     ),
     Role(

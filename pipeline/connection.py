@@ -6,6 +6,7 @@ Ours and Celery's are made from the same URL and settings (`celery_options`), so
 import os
 import re
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -123,10 +124,27 @@ def translated() -> Iterator[None]:
         raise
 
 
+def hear(subscription: Any, end_s: float) -> bytes | None:
+    """Return the next message of a subscription, None when there was none by `end_s` (monotonic)."""
+    while True:
+        left_s = max(0.0, end_s - time.monotonic())
+        try:
+            with translated():
+                heard = subscription.get_message(timeout=left_s)
+        except TypeError as error:
+            # redis-py 8.1 polls the missing socket of a connection that could not be made again.
+            raise ServerGone("the connection for wake-ups was lost") from error
+        if heard is not None:
+            return bytes(heard["data"])
+        # Nothing before the end is the answer to SUBSCRIBE.
+        if left_s == 0.0:
+            return None
+
+
 @lru_cache(maxsize=8)
 def script(name: str) -> str:
-    """Return the text of a script that runs on the server (`scripts/*.lua`)."""
-    return files("pipeline").joinpath("scripts", f"{name}.lua").read_text("utf-8")
+    """Return the text of a script that runs on the server: `scripts/<name>.lua` behind what all of them know."""
+    return "".join(files("pipeline").joinpath("scripts", f"{part}.lua").read_text("utf-8") for part in ("common", name))
 
 
 def _ping(url: str) -> None:

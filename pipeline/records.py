@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from pipeline.frame import Look
@@ -25,6 +26,29 @@ class Flight:
     exists: bool
     queue_length: int
     scores: Mapping[int, float]
+
+
+class Fate(StrEnum):
+    """What became of a live frame, in the server's spelling."""
+
+    UNKNOWN = "unknown"  # the server does not know the stream: open it again
+    WAIT = "wait"
+    SENT = "sent"
+    HAD = "had"  # a frame of this number is in flight already, or was
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """The answer to a live frame. `is_free`: the stream's next frame would find a place now.
+
+    `seq`: the newest ever put in flight, -1 before the first. `style` and `look` are wished for the next frame.
+    """
+
+    fate: Fate
+    is_free: bool
+    seq: int
+    style: str
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,18 @@ def look_facts(look: Look) -> dict[str, str | float]:
 
 def parse_look(strength: bytes | None, keep_colours: bytes | None) -> Look:
     return Look(float(strength or 1.0), keep_colours == b"1")
+
+
+def parse_placing(
+    fate: bytes,
+    is_free: int,
+    seq: bytes | int,
+    style: bytes | None = None,
+    strength: bytes | None = None,
+    keep_colours: bytes | None = None,
+) -> Placing:
+    look = parse_look(strength, keep_colours)
+    return Placing(Fate(fate.decode()), bool(is_free), int(seq), (style or b"").decode(), look)
 
 
 def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight: int) -> StreamCard:

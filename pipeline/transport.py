@@ -7,10 +7,10 @@
     painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
     stream:<stream>       hash     producer, viewer     all               style, look, mode, size, counters; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
-    live:<style>          zset     live producer        live producers    the live window: stream:seq → ms granted
-    asking:<style>        zset     live producer        live producers    stream → ms it last asked for a place
-    served:<style>        zset     live producer        live producers    stream → ms it was last served
-    credit:<style>        pub/sub  worker               live producers    a place became free; nothing kept
+    live:<style>          zset     live producer        live producers    the live window: stream:seq → ms of its place
+    asking:<style>        zset     live producer        worker, producers stream → ms it last asked for a place
+    served:<style>        zset     live producer        worker, producers stream → ms it was last served
+    credit:<style>        pub/sub  worker               live producers    whose turn a free place is; nothing kept
     workers               zset     worker               producer, status  worker → ms of its last beat
     worker:<worker>       hash     worker               producer, status  style, device, threads, …; expires
     rebalance             string   launcher             launchers         whose turn it is to move a worker; expires
@@ -21,6 +21,7 @@ what they expect and why their order is as it is. Entries of `painted:` carry `s
 failed), `source` (the source's bytes while a viewer compares) and `frame` and `stages`, or `reason`.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,14 +29,14 @@ from typing import Any
 
 import redis
 
-from pipeline.connection import open_client, script, translated
-from pipeline.errors import ServerGone
+from pipeline.connection import hear, open_client, script, translated
 from pipeline.frame import EncodedFrame, Look
 from pipeline.rebalance import Rename
 from pipeline.records import (
     Claim,
     Entry,
     Flight,
+    Placing,
     StreamCard,
     WorkerBeat,
     look_facts,
@@ -43,8 +44,9 @@ from pipeline.records import (
     parse_beat,
     parse_card,
     parse_entry,
-    parse_look,
+    parse_placing,
 )
+from pipeline.window import LiveWindow
 from pipeline.wire import Message, Stages, pack_frame, pack_stages
 
 # A stream whose producer gave no sign for this long is over; its keys go by themselves.
@@ -74,7 +76,6 @@ class Transport:
         self._claim = client.register_script(script("claim"))
         self._renew = client.register_script(script("renew"))
         self._publish = client.register_script(script("publish"))
-        self._grant = client.register_script(script("grant"))
         self._submit_live = client.register_script(script("submit_live"))
         self._move = client.register_script(script("move"))
 
@@ -164,49 +165,53 @@ class Transport:
 
     # -- live producer -----------------------------------------------------------------------------------------
 
-    def grant(self, style: str, stream: str, seq: int, places: int) -> bool:
-        """Ask for a place in the style's live window of `places`; the stream served longest ago goes first."""
-        keys = [f"live:{style}", f"asking:{style}", f"served:{style}"]
-        with translated():
-            return bool(self._grant(keys=keys, args=[stream, f"{stream}:{seq}", places, _PLACE_MS, _ASKING_MS]))
-
     def return_place(self, style: str, stream: str, seq: int) -> None:
-        """Give back a granted place that was not used."""
+        """Give back the place of a frame that nobody will paint."""
         with translated():
             self._redis.zrem(f"live:{style}", f"{stream}:{seq}")
-            self._redis.publish(f"credit:{style}", stream)
+            self._redis.publish(f"credit:{style}", "")
+
+    def ask_place(self, stream: str, window: LiveWindow) -> Placing:
+        """Ask for a place for a frame that waits; the stream served longest ago goes first. Nothing is taken yet."""
+        return self._place(stream, -1, window, None, b"", -1, 0, 0, 0)
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, dropped: int
-    ) -> tuple[str, Look] | None:
-        """Put a granted frame in flight, `dropped` ones before it. Return the style and look wished for the next.
+        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, window: LiveWindow, dropped: int
+    ) -> Placing:
+        """Put a frame in flight if there is a place for it; if not, the stream asks for one.
 
-        None: the server does not know the stream; open it again.
+        `dropped` counts since the stream began. The same `seq` again changes nothing.
         """
-        keys = [f"frame:{stream}:{frame.seq}", f"inflight:{stream}", f"stream:{stream}", *_queue(ticket)]
-        told = (dropped + 1, dropped, frame.width, frame.height, ticket.body if ticket else b"")
+        told = (pack_frame(frame), frame.seq, dropped, frame.width, frame.height)
+        return self._place(stream, frame.seq, window, ticket, *told)
+
+    def _place(self, stream: str, seq: int, window: LiveWindow, ticket: Message | None, *told: bytes | int) -> Placing:
+        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
+        asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
         with translated():
-            wish = self._submit_live(keys=keys, args=[pack_frame(frame), frame.seq, STREAM_TTL_MS, *told])
-        return (wish[0].decode(), parse_look(*wish[1:])) if wish else None
+            found = self._submit_live(
+                keys=[*keys, *_queue(ticket)], args=[*told, *asked, ticket.body if ticket else b""]
+            )
+        return parse_placing(*found)
 
     def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
         """Publish a tombstone for a live frame whose in-flight score is still `score`."""
         return self._finish(stream, seq, number(score), style, "failed", {"reason": reason})
 
     @contextmanager
-    def credits(self, style: str) -> Iterator[Callable[[float], None]]:
-        """Yield a call that waits up to its `timeout_s` for a place of `style` to become free."""
+    def credits(self, style: str, stream: str) -> Iterator[Callable[[float], bool]]:
+        """Yield a call that waits up to its `timeout_s` for a place of `style`. True: it is this stream's turn."""
+        calls = (b"", stream.encode())
         with self._redis.pubsub(ignore_subscribe_messages=True) as wakeups:
             with translated():
                 wakeups.subscribe(f"credit:{style}")
 
-            def wait(timeout_s: float) -> None:
-                try:
-                    with translated():
-                        wakeups.get_message(timeout=timeout_s)
-                except TypeError as error:
-                    # redis-py 8.1 polls the missing socket of a connection that could not be made again.
-                    raise ServerGone("the connection for wake-ups was lost") from error
+            def wait(timeout_s: float) -> bool:
+                end_s = time.monotonic() + timeout_s
+                while (heard := hear(wakeups, end_s)) is not None:
+                    if heard in calls:
+                        return True
+                return False
 
             yield wait
 
@@ -397,10 +402,14 @@ class Transport:
     def _finish(
         self, stream: str, seq: int, held: str, style: str, kind: str, entry: Mapping[str, str | bytes]
     ) -> bool:
-        keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", f"live:{style}"]
-        told = [seq, held, f"{stream}:{seq}", f"credit:{style}", STREAM_TTL_MS, kind]
+        keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", *_window(style)]
+        told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _ASKING_MS, STREAM_TTL_MS, kind)
         with translated():
             return bool(self._publish(keys=keys, args=[*told, *(part for pair in entry.items() for part in pair)]))
+
+
+def _window(style: str) -> tuple[str, str, str]:
+    return f"live:{style}", f"asking:{style}", f"served:{style}"
 
 
 def _queue(ticket: Message | None) -> list[str]:

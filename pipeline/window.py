@@ -1,8 +1,18 @@
-"""Window: how many frames of a file may be on their way at once. Bounded; when full, the producer waits.
+"""Windows: how many frames may be on their way at once, of a file or of all live streams of a style. Bounded.
 
-Pure: who waits and how is `producer.submit`'s business. A frame holds its credit from submission until its sink has
+Pure: who waits and how is the producers' business. A file's frame holds its credit from submission until its sink has
 written it, so a slow encoder slows the painters instead of filling the server.
 """
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWindow:
+    """The places all live streams of `style` share. When they are taken, a stream keeps its newest frame and waits."""
+
+    style: str
+    places: int
 
 
 def window_size(painting_threads: int) -> int:

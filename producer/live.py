@@ -2,22 +2,22 @@
 
 Frames dropped in favour of newer ones are counted before numbering, so `seq` has no holes by design. What was sent and
 neither painted nor failed in time is given up with a tombstone, and its place comes back. One thread sends, one tends
-what was sent: where the server is 100 ms away a frame has to wait for two answers, not for eight.
+what was sent: a frame and its place are one question, so that where the server is 100 ms away ten a second go out.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look, Mode
 from pipeline.queues import queue_of
-from pipeline.records import look_facts
+from pipeline.records import Fate, Placing, look_facts
 from pipeline.resend import overdue
 from pipeline.transport import Transport
+from pipeline.window import LiveWindow
 from pipeline.wire import Message, Ticket
 
 log = logging.getLogger(__name__)
@@ -53,8 +53,11 @@ class LiveFeed:
         self._style, self._look = style, look
         self._changed = threading.Condition()
         self._newest: Offered | None = None
+        # Since the stream began: told as a sum, so that telling it twice does no harm.
         self._dropped = 0
         self._seq = 0
+        # The style of a frame whose answer was lost: it counts as dropped, but may be in flight under the next number.
+        self._unsure = ""
         # In which style each frame in flight is painted: its place is in that style's window, whatever is chosen since.
         self._painting: dict[int, str] = {}
         self._places = 1
@@ -124,26 +127,31 @@ class LiveFeed:
             try:
                 self._serve(style)
             except (ServerGone, ServerFull) as error:
-                log.warning("stream=%s waits: %s", self.stream, error)
+                # Said once: the next attempts fail for the same reason.
+                log.log(logging.WARNING if self._known else logging.DEBUG, "stream=%s waits: %s", self.stream, error)
                 self._known = False
-                self._wait_for_frame(1.0)
+                self._pause(_POLL_S)
             except Exception:
                 # One picture that does not encode must not end a camera.
                 log.exception("stream=%s goes on after a fault", self.stream)
-                self._wait_for_frame(1.0)
+                self._pause(_POLL_S)
 
     def _serve(self, style: str) -> None:
         """Send frames in `style` until another is chosen."""
-        with ExitStack() as stack:
-            wait_for_place = stack.enter_context(self._transport.credits(style))
+        with self._transport.credits(style, self.stream) as called:
+            is_free = True
             while not self._stopped and self._style == style:
                 self._open()
                 if not self._wait_for_frame(_TEND_S):
                     continue
-                if self._transport.grant(style, self.stream, self._seq, self._places):
-                    self._send(style)
+                window = LiveWindow(style, self._places)
+                # Calls are read at every frame, or they would pile up behind a stream that never waits for one. A frame
+                # goes with its question only where a place is likely: otherwise it would be encoded and sent in vain.
+                if called(0.0) or is_free:
+                    placing = self._send(window)
                 else:
-                    wait_for_place(_POLL_S)
+                    placing = self._known_by(self._transport.ask_place(self.stream, window))
+                is_free = placing.is_free or (placing.fate is Fate.WAIT and called(_POLL_S))
 
     def _wait_for_frame(self, timeout_s: float) -> bool:
         with self._changed:
@@ -151,35 +159,63 @@ class LiveFeed:
                 self._newest is not None
             )
 
-    def _send(self, style: str) -> None:
+    def _send(self, window: LiveWindow) -> Placing:
         with self._changed:
             offered, self._newest = self._newest, None
-            dropped, self._dropped = self._dropped, 0
             look = self._look
         assert offered is not None, "only this thread takes frames"
         seq = self._seq
         try:
             frame = offered() if callable(offered) else offered
-            ticket = self._channel.pack(style, Ticket(self.stream, seq, 1, live=True, look=look))
-            wish = self._transport.submit_live(self.stream, replace(frame, seq=seq), ticket, dropped=dropped)
-            if wish is None:
-                self._known = False
-                raise ServerGone("the server forgot the stream")
-            self._seq += 1
-            self._painting[seq] = style
-        except Exception:
-            # Not sent is dropped, and its place is free.
+            ticket = self._channel.pack(window.style, Ticket(self.stream, seq, 1, live=True, look=look))
+            placing = self._transport.submit_live(
+                self.stream, replace(frame, seq=seq), ticket, window=window, dropped=self._dropped
+            )
+        except Exception as error:
             with self._changed:
-                self._dropped += dropped + 1
-            self._transport.return_place(style, self.stream, seq)
+                self._dropped += 1
+            if isinstance(error, ServerGone):
+                self._unsure = window.style
             raise
-        self._take_wish(style, look, *wish)
+        if self._went(seq, placing, window.style):
+            self._take_wish(window.style, look, placing)
+        else:
+            self._put_back(frame)
+        return self._known_by(placing)
 
-    def _take_wish(self, style: str, look: Look, wished_style: str, wished: Look) -> None:
+    def _went(self, seq: int, placing: Placing, style: str) -> bool:
+        """Note what the server has. Return whether it is the frame of this question; not so, it has to wait."""
+        if placing.fate not in (Fate.SENT, Fate.HAD):
+            return False
+        # This question again after a lost answer, unless an earlier frame of the same number was given up for dropped,
+        # or the number is one of another producer's, who had the stream's name before.
+        went = placing.fate is Fate.SENT or (not self._unsure and placing.seq == seq)
+        if not went and self._unsure:
+            with self._changed:
+                self._dropped -= 1
+        self._painting[placing.seq] = style if went else self._unsure or style
+        self._seq, self._unsure = placing.seq + 1, ""
+        return went
+
+    def _put_back(self, frame: EncodedFrame) -> None:
+        """Let a frame wait again, unless there is a newer one."""
+        with self._changed:
+            if self._newest is None:
+                self._newest = frame
+            else:
+                self._dropped += 1
+
+    def _known_by(self, placing: Placing) -> Placing:
+        """Return `placing`. Raises `ServerGone` when the server does not know the stream any more."""
+        if placing.fate is Fate.UNKNOWN:
+            raise ServerGone("the server forgot the stream")
+        return placing
+
+    def _take_wish(self, style: str, look: Look, wished: Placing) -> None:
         """A viewer elsewhere may have wished another style or look; what was chosen here meanwhile goes first."""
         with self._changed:
             if (self._style, self._look) == (style, look):
-                self._style, self._look = wished_style, wished
+                self._style, self._look = wished.style, wished.look
 
     def _open(self) -> None:
         if not self._known:
@@ -196,8 +232,11 @@ class LiveFeed:
                 log.info("stream=%s not looked after: %s", self.stream, error)
             except Exception:
                 log.exception("stream=%s goes on after a fault", self.stream)
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopped, _TEND_S)
+            self._pause(_TEND_S)
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
 
     def _tend(self) -> None:
         now_s = self._clock()

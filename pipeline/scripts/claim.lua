@@ -5,8 +5,7 @@
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score then return {} end
 score = tonumber(score)
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 if score > now then return {} end
 local document = redis.call('GET', KEYS[2])
 local deadline = document and now + tonumber(ARGV[2]) or 1

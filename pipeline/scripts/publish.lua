@@ -1,26 +1,29 @@
--- The end of a frame: out of flight, its bytes freed, its painting (or tombstone) in the painted stream, waiters woken.
+-- The end of a frame: out of flight, its bytes freed, its painting (or tombstone) in the painted stream; a live frame's
+-- place is free, and the stream whose turn it is hears so: its own name, or "" when nobody asked.
 -- In this order it passes at maxmemory, where publishing is what frees memory.
--- KEYS: inflight, frame, painted, stream, live (of the style).
--- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, time to live
--- (ms; the producer that would see to it may be dead), kind, then the entry's own fields and values.
+-- KEYS: inflight, frame, painted, stream, live, asking, served (the last three of the style).
+-- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, how long an
+-- asking counts (ms), time to live (ms; the producer that would see to it may be dead), kind, then the entry's own fields
+-- and values.
 -- Returns 1, or 0 for a duplicate.
+local now = clock()
 if ARGV[2] ~= '' then
   local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
   if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
 end
-if redis.call('ZREM', KEYS[5], ARGV[3]) == 1 then redis.call('PUBLISH', ARGV[4], ARGV[3]) end
+if redis.call('ZREM', KEYS[5], ARGV[3]) == 1 then
+  redis.call('PUBLISH', ARGV[4], turn(KEYS[6], KEYS[7], now - tonumber(ARGV[5])) or '')
+end
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
   if redis.call('EXISTS', KEYS[4]) == 1 then redis.pcall('HINCRBY', KEYS[4], 'duplicates', 1) end
   return 0
 end
 local facts = redis.call('HMGET', KEYS[4], 'maxlen', 'compare_until')
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local source = tonumber(facts[2] or 0) > now and redis.call('GET', KEYS[2]) or ''
 redis.call('DEL', KEYS[2])
 if not facts[1] then return 0 end
-redis.call('HINCRBY', KEYS[4], ARGV[6], 1)
+redis.call('HINCRBY', KEYS[4], ARGV[7], 1)
 redis.call('XADD', KEYS[3], 'MAXLEN', '=', facts[1], '*',
-  'seq', ARGV[1], 'published', now, 'kind', ARGV[6], 'source', source, unpack(ARGV, 7))
-redis.call('PEXPIRE', KEYS[3], ARGV[5])
+  'seq', ARGV[1], 'published', now, 'kind', ARGV[7], 'source', source, unpack(ARGV, 8))
+redis.call('PEXPIRE', KEYS[3], ARGV[6])
 return 1

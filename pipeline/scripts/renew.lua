@@ -3,8 +3,7 @@
 -- Returns the new deadline, or 0 when the frame is not the caller's any more.
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 local deadline = tonumber(ARGV[3]) > 0 and now + tonumber(ARGV[3]) or 1
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], deadline, ARGV[1])

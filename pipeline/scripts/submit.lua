@@ -2,8 +2,7 @@
 -- KEYS: frame, inflight, queue (without one no ticket is queued).
 -- ARGV: document, seq, time to live (ms), the score a resend expects to find ("" for a first send), ticket.
 -- Returns the server's time in ms, or 0 when the frame is not any more where the resend believed it.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 if ARGV[4] ~= '' then
   local score = redis.call('ZSCORE', KEYS[2], ARGV[2])
   if not score or tonumber(score) ~= tonumber(ARGV[4]) then return 0 end

@@ -1,17 +1,43 @@
--- A live frame, its in-flight entry and its ticket, with the counters that go with it: their sum holds at every moment.
--- KEYS: frame, inflight, stream, queue (without one no ticket is queued).
--- ARGV: document, seq, time to live (ms), frames captured and frames dropped since the last call, width, height, ticket.
--- Returns {style, strength, keep_colours} as wished for the next frame, or {} when the server does not know the stream.
-if redis.call('HEXISTS', KEYS[3], 'maxlen') == 0 then return {} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
--- A client whose reply was lost asks again: what is in flight already is not counted twice.
-if redis.call('ZADD', KEYS[2], -now, ARGV[2]) == 1 then
-  redis.call('HINCRBY', KEYS[3], 'captured', ARGV[4])
-  redis.call('HINCRBY', KEYS[3], 'dropped', ARGV[5])
+-- A live frame and its place in the style's live window: frame, in-flight entry, ticket and counters together, in one
+-- round trip, or nothing of it and the stream asks for a place. The counters' sum holds at every moment.
+-- KEYS: frame, inflight, stream, live, asking, served (the last three of the style), queue (without one no ticket).
+-- ARGV: document ("" only asks), seq, frames dropped since the stream began, width, height, stream, places, time to live
+-- (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel, ticket.
+-- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength and
+-- keep_colours as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
+-- `had`, such a frame came before: a client whose reply was lost asks again, and nothing is counted twice.
+local facts = redis.call('HMGET', KEYS[3], 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours')
+if not facts[1] then return {'unknown', 0, -1} end
+local now, stream, places = clock(), ARGV[6], tonumber(ARGV[7])
+-- What is older a producer that died left behind.
+local held, asked = now - tonumber(ARGV[9]), now - tonumber(ARGV[10])
+-- Nothing is written before SET: at maxmemory that refuses the whole, but goes on once a script has written.
+local is_free = redis.call('ZCOUNT', KEYS[4], held, '+inf') < places
+local newest = tonumber(facts[2] or -1)
+if ARGV[1] ~= '' and tonumber(ARGV[2]) <= newest then
+  return {'had', is_free and 1 or 0, newest, unpack(facts, 4)}
 end
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-redis.call('HSET', KEYS[3], 'width', ARGV[6], 'height', ARGV[7])
-if KEYS[4] then redis.call('LPUSH', KEYS[4], ARGV[8]) end
-return redis.call('HMGET', KEYS[3], 'style', 'strength', 'keep_colours')
+is_free = is_free and turn(KEYS[5], KEYS[6], asked, stream) == stream
+if ARGV[1] == '' or not is_free then
+  redis.call('ZADD', KEYS[5], now, stream)
+  redis.call('PEXPIRE', KEYS[5], 60000)
+  return {'wait', is_free and 1 or 0, newest, unpack(facts, 4)}
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[8])
+redis.call('ZADD', KEYS[2], -now, ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[8])
+redis.call('HINCRBY', KEYS[3], 'captured', ARGV[3] - (facts[3] or 0) + 1)
+redis.call('HSET', KEYS[3], 'seq', ARGV[2], 'dropped', ARGV[3], 'width', ARGV[4], 'height', ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. held)
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. asked)
+redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now - 60000)
+redis.call('ZADD', KEYS[4], now, stream .. ':' .. ARGV[2])
+redis.call('ZREM', KEYS[5], stream)
+redis.call('ZADD', KEYS[6], now, stream)
+for key = 4, 6 do redis.call('PEXPIRE', KEYS[key], 60000) end
+if KEYS[7] then redis.call('LPUSH', KEYS[7], ARGV[12]) end
+is_free = redis.call('ZCARD', KEYS[4]) < places
+-- Two places that came back at once woke the same stream twice; the second one is the next one's.
+local next_one = is_free and turn(KEYS[5], KEYS[6], asked)
+if next_one then redis.call('PUBLISH', ARGV[11], next_one) end
+return {'sent', is_free and not next_one and 1 or 0, ARGV[2], unpack(facts, 4)}

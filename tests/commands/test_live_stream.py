@@ -10,7 +10,9 @@ from commands import live_stream
 from commands.live_stream import LiveStream, Sizing, free_name
 from pipeline.errors import UsageError
 from pipeline.frame import Codec, EncodedFrame, Look
+from pipeline.records import Fate
 from pipeline.transport import Transport
+from pipeline.window import LiveWindow
 from pipeline.wire import Limits, Ticket, unpack_frame
 from producer.live import Channel, LiveFeed
 
@@ -95,8 +97,11 @@ def test_a_file_being_painted_keeps_its_name(transport: Transport) -> None:
 
 def test_what_a_killed_producer_left_is_removed_with_its_places(transport: Transport) -> None:
     transport.open_stream("cam", {"mode": "live", "style": "wave", "maxlen": 16})
-    assert transport.grant("wave", "cam", 0, 1)
-    assert transport.submit_live("cam", EncodedFrame(0, 0, Codec.MJPEG, 8, 8, b""), dropped=0)
+    only_one = LiveWindow("wave", 1)
+    left = EncodedFrame(0, 0, Codec.MJPEG, 8, 8, b"")
+    assert transport.submit_live("cam", left, window=only_one, dropped=0).fate is Fate.SENT
+    transport.open_stream("other", {"maxlen": 16})
+    assert not transport.ask_place("other", only_one).is_free
     assert free_name(transport, "cam", "") == "cam"
-    assert transport.streams() == []
-    assert transport.grant("wave", "cam", 1, 1)
+    assert [card.name for card in transport.streams()] == ["other"]
+    assert transport.ask_place("other", only_one).is_free

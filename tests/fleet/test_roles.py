@@ -17,7 +17,9 @@ from pipeline.config import settings
 from pipeline.connection import answers, open_client
 from pipeline.frame import Look
 from pipeline.rebalance import Rename
+from pipeline.records import Fate, Placing
 from pipeline.transport import Transport
+from pipeline.window import LiveWindow
 from pipeline.wire import Stages, pack_frame
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, binary, environment, free_port, make_certificates, painter, running, worker
@@ -96,14 +98,16 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     live.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
     assert watches.wish("desk", "starry", Look(0.5))
     watches.ask_sources("desk")
-    with live.credits("wave") as wait:
-        assert live.grant("wave", "desk", 0, places=2)
-        assert live.submit_live("desk", FRAME, dropped=1) == ("starry", Look(0.5))
+    only_one = LiveWindow("wave", 1)
+    with live.credits("wave", "desk") as called:
+        placing = live.submit_live("desk", FRAME, window=only_one, dropped=1)
+        assert placing == Placing(Fate.SENT, is_free=False, seq=0, style="starry", look=Look(0.5))
+        assert not live.ask_place("desk", only_one).is_free
         claim = paints.claim("desk", 0, 60_000)
         assert claim is not None
         assert paints.renew("desk", 0, 60_000)
         assert paints.publish("desk", 0, b"painted", Stages(style="wave"))
-        wait(1.0)
+        assert called(1.0)
     (entry,) = watches.read_many({"desk": b"0-0"}, block_ms=1)["desk"]
     assert (entry.frame, entry.source) == (b"painted", pack_frame(FRAME))
     assert watches.last_entry_id("desk") == entry.entry_id

@@ -15,6 +15,7 @@ from pipeline.embedded import EmbeddedServer
 from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
 from pipeline.transport import Transport
+from pipeline.window import LiveWindow
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, free_port
 
@@ -36,7 +37,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, dropped=2)
+    transport.submit_live("desk", FRAME, window=LiveWindow("wave", 1), dropped=2)
     return server
 
 

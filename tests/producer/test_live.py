@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import redis
 
 from pipeline.codec import encode
-from pipeline.errors import WireError
+from pipeline.connection import open_client
+from pipeline.embedded import EmbeddedServer
+from pipeline.errors import ServerGone, WireError
 from pipeline.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.records import StreamCard, WorkerBeat
+from pipeline.records import Fate, Placing, StreamCard, WorkerBeat
 from pipeline.transport import Transport
-from pipeline.wire import Limits, Stages, Ticket, pack_frame
+from pipeline.window import LiveWindow
+from pipeline.wire import Limits, Message, Stages, Ticket, pack_frame
 from producer.intake import LiveIntake
 from producer.live import Channel, LiveFeed
 from tests.tickets import Tickets
@@ -27,6 +31,22 @@ WaitUntil = Callable[..., None]
 def picture(pts: int) -> EncodedFrame:
     """A frame captured at `pts`."""
     return EncodedFrame(0, pts, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
+
+
+class LosesAnswers(Transport):
+    """Frames are put in flight, and where `lost` says so nobody hears of it."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        super().__init__(client)
+        self.lost: list[int] = []
+
+    def submit_live(
+        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, window: LiveWindow, dropped: int
+    ) -> Placing:
+        placing = super().submit_live(stream, frame, ticket, window=window, dropped=dropped)
+        if placing.fate is Fate.SENT and self.lost and self.lost.pop(0):
+            raise ServerGone("the answer was lost")
+        return placing
 
 
 class Bench:
@@ -53,6 +73,12 @@ class Bench:
         if claim is None:
             return False
         return self.transport.publish(ticket.stream, ticket.seq, claim.document, Stages(style=style))
+
+    def scripts_run(self) -> int:
+        return int(self.transport._redis.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    def captured(self, stream: str) -> int:
+        return int(self.transport.stream_facts(stream).get("captured", 0))
 
     def card(self, stream: str) -> StreamCard:
         (found,) = [card for card in self.transport.streams() if card.name == stream]
@@ -101,9 +127,57 @@ def test_the_window_is_the_painters_and_one(bench: Bench, wait_until: WaitUntil)
         feed.offer(picture(pts))
         wait_until(lambda pts=pts: len(bench.tickets) == pts + 1)
     feed.offer(picture(3))
-    assert not bench.transport.grant("wave", "other", 0, 3)
+    bench.transport.open_stream("other", {"maxlen": 4})
+    assert not bench.transport.ask_place("other", LiveWindow("wave", 3)).is_free
     assert bench.paint(1)
     wait_until(lambda: len(bench.tickets) == 4)
+    feed.close()
+
+
+def test_a_frame_costs_its_producer_one_command(bench: Bench, wait_until: WaitUntil) -> None:
+    feed = bench.feed("cam")
+
+    def send_and_paint(at: int) -> None:
+        feed.offer(picture(at))
+        wait_until(lambda: len(bench.tickets) == at + 1)
+        assert bench.paint(at)
+
+    send_and_paint(0)
+    before = bench.scripts_run()
+    for at in range(1, 21):
+        send_and_paint(at)
+    # Of three a frame its worker runs two: claim and publish.
+    assert bench.scripts_run() - before == 20 * 3
+    feed.close()
+
+
+def test_frames_whose_answer_was_lost_are_counted_once(server: EmbeddedServer, wait_until: WaitUntil) -> None:
+    transport = LosesAnswers(open_client(server.url))
+    transport.lost = [0, 1, 0, 1, 1, 0, 0, 1, 0]
+    bench = Bench(transport)
+    feed = bench.feed("cam")
+    for offered in range(12):
+        feed.offer(picture(offered))
+        wait_until(lambda offered=offered: bench.captured("cam") > offered)
+        for at in range(len(bench.tickets)):
+            bench.paint(at)
+    card = bench.card("cam")
+    assert (card.captured, card.painted) == (12, 12), card
+    assert [ticket.seq for _, ticket in bench.tickets] == list(range(12))
+    feed.close()
+    transport.close()
+
+
+def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers(bench: Bench, wait_until: WaitUntil) -> None:
+    bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
+    left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
+    bench.transport.submit_live("cam", left, window=LiveWindow("wave", 1), dropped=0)
+    bench.transport.give_up("wave", "cam", 7, *bench.transport.flight("cam", "q").scores.values(), "its producer died")
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: bench.tickets)
+    assert [ticket.seq for _, ticket in bench.tickets] == [8]
+    assert sums_hold(bench.card("cam"))
     feed.close()
 
 

@@ -1,0 +1,19 @@
+-- Before every script here: the server's clock, and whose turn a free place in a style's live window is.
+
+-- Milliseconds.
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Of the streams that asked since then, and of `first` (may be nil), the one that was served longest ago.
+-- KEYS of the style: asking, served.
+local function turn(asking, served, since, first)
+  local longest = first and tonumber(redis.call('ZSCORE', served, first) or 0)
+  for _, stream in ipairs(redis.call('ZRANGEBYSCORE', asking, since, '+inf')) do
+    local at = tonumber(redis.call('ZSCORE', served, stream) or 0)
+    if not longest or at < longest then first, longest = stream, at end
+  end
+  return first
+end
+

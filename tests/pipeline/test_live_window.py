@@ -1,0 +1,142 @@
+"""A style's live window on a real server: a frame and its place at once or neither, turns in order, counted once."""
+
+import pytest
+
+from pipeline.embedded import EmbeddedServer
+from pipeline.errors import ServerFull
+from pipeline.frame import Codec, EncodedFrame, Look
+from pipeline.records import Fate, StreamCard
+from pipeline.transport import Transport
+from pipeline.window import LiveWindow
+from pipeline.wire import Stages
+
+ONE, TWO = (LiveWindow("wave", places) for places in (1, 2))
+LEASE_MS = 60_000
+
+
+def frame(seq: int, size: int = 4) -> EncodedFrame:
+    return EncodedFrame(seq, seq, Codec.MJPEG, 8, 8, bytes(size))
+
+
+@pytest.fixture
+def opened(transport: Transport) -> Transport:
+    """A transport with three open streams."""
+    for stream in ("one", "two", "three"):
+        transport.open_stream(stream, {"maxlen": 4, "mode": "live", "style": "wave", "strength": 0.5})
+    return transport
+
+
+def send(transport: Transport, stream: str, seq: int, window: LiveWindow = ONE, dropped: int = 0) -> Fate:
+    return transport.submit_live(stream, frame(seq), window=window, dropped=dropped).fate
+
+
+def paint(transport: Transport, stream: str, seq: int) -> bool:
+    assert transport.claim(stream, seq, LEASE_MS) is not None
+    return transport.publish(stream, seq, b"painted", Stages(style="wave"))
+
+
+def counted(transport: Transport, stream: str) -> tuple[int, int, int, int]:
+    """Captured, dropped, painted, in flight; their sum is looked at on the way."""
+    (card,) = (card for card in transport.streams() if card.name == stream)
+    assert sum_holds(card), card
+    return card.captured, card.dropped, card.painted, card.in_flight
+
+
+def sum_holds(card: StreamCard) -> bool:
+    return card.captured == card.dropped + card.painted + card.failed + card.in_flight
+
+
+def test_a_frame_gets_its_place_with_its_submission(opened: Transport) -> None:
+    placing = opened.submit_live("one", frame(0), window=TWO, dropped=3)
+    assert (placing.fate, placing.is_free, placing.seq) == (Fate.SENT, True, 0)
+    assert (placing.style, placing.look) == ("wave", Look(0.5))
+    assert counted(opened, "one") == (4, 3, 0, 1)
+    assert not opened.submit_live("one", frame(1), window=TWO, dropped=3).is_free
+    assert paint(opened, "one", 0)
+    assert opened.ask_place("one", TWO).is_free
+
+
+def test_a_frame_without_a_place_leaves_nothing(opened: Transport) -> None:
+    assert send(opened, "one", 0) is Fate.SENT
+    assert send(opened, "two", 0, dropped=5) is Fate.WAIT
+    assert counted(opened, "two") == (0, 0, 0, 0)
+    assert opened.claim("two", 0, LEASE_MS) is None
+    assert paint(opened, "one", 0)
+    assert send(opened, "two", 0, dropped=7) is Fate.SENT
+    assert counted(opened, "two") == (8, 7, 0, 1)
+
+
+def test_a_server_that_forgot_the_stream_says_so(transport: Transport) -> None:
+    assert send(transport, "one", 0) is Fate.UNKNOWN
+    assert transport.ask_place("one", ONE).fate is Fate.UNKNOWN
+
+
+def test_a_frame_sent_again_after_a_lost_answer_is_the_same_frame(opened: Transport) -> None:
+    assert send(opened, "one", 0, TWO, dropped=2) is Fate.SENT
+    assert send(opened, "one", 0, TWO, dropped=2) is Fate.HAD
+    assert counted(opened, "one") == (3, 2, 0, 1)
+    assert send(opened, "two", 0, TWO) is Fate.SENT
+    assert send(opened, "one", 1, TWO, dropped=2) is Fate.WAIT
+
+
+def test_a_frame_sent_again_after_it_was_painted_is_neither_counted_nor_painted_again(opened: Transport) -> None:
+    assert send(opened, "one", 0) is Fate.SENT
+    assert paint(opened, "one", 0)
+    assert send(opened, "one", 0) is Fate.HAD
+    assert opened.claim("one", 0, LEASE_MS) is None
+    assert counted(opened, "one") == (1, 0, 1, 0)
+    assert send(opened, "two", 0) is Fate.SENT
+
+
+def test_the_stream_served_longest_ago_goes_first(opened: Transport) -> None:
+    assert send(opened, "one", 0) is Fate.SENT
+    assert send(opened, "one", 1) is Fate.WAIT
+    assert not opened.ask_place("two", ONE).is_free
+    assert paint(opened, "one", 0)
+    assert send(opened, "one", 1) is Fate.WAIT
+    assert send(opened, "two", 0) is Fate.SENT
+    assert paint(opened, "two", 0)
+    assert send(opened, "two", 1) is Fate.WAIT
+    assert send(opened, "one", 1) is Fate.SENT
+
+
+def test_a_place_that_comes_back_calls_the_stream_whose_turn_it_is(opened: Transport) -> None:
+    with opened.credits("wave", "one") as one, opened.credits("wave", "two") as two:
+        assert send(opened, "one", 0) is Fate.SENT
+        assert paint(opened, "one", 0)
+        # Nobody asked: whoever comes.
+        assert one(1.0)
+        assert two(1.0)
+        assert send(opened, "one", 1) is Fate.SENT
+        assert not opened.ask_place("one", ONE).is_free
+        assert not opened.ask_place("two", ONE).is_free
+        assert paint(opened, "one", 1)
+        assert two(1.0)
+        assert not one(0.05)
+
+
+def test_two_places_that_come_back_at_once_call_two_streams(opened: Transport) -> None:
+    with opened.credits("wave", "three") as three:
+        assert send(opened, "three", 0) is Fate.SENT
+        assert paint(opened, "three", 0)
+        assert three(1.0)
+        for seq in range(2):
+            assert send(opened, "one", seq, TWO) is Fate.SENT
+        for stream in ("three", "two"):
+            assert not opened.ask_place(stream, TWO).is_free
+        for seq in range(2):
+            assert paint(opened, "one", seq)
+        assert not three(0.05)
+        assert send(opened, "two", 0, TWO) is Fate.SENT
+        assert three(1.0)
+
+
+def test_a_full_server_refuses_a_frame_whole(opened: Transport, server: EmbeddedServer) -> None:
+    many = LiveWindow("wave", 1000)
+    sent = 0
+    with pytest.raises(ServerFull):
+        for sent in range(100):
+            opened.submit_live("one", frame(sent, 1 << 20), window=many, dropped=0)
+    assert counted(opened, "one") == (sent, 0, 0, sent)
+    assert paint(opened, "one", 0)
+    assert send(opened, "one", sent, many) is Fate.SENT
