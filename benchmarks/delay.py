@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.ground import Ground, ground, percentiles, picture
+from benchmarks.ground import Ground, Plan, ground, percentiles, picture
 from pipeline.frame import Look
 from pipeline.wire import Limits
 from producer.intake import LiveIntake
@@ -33,9 +33,10 @@ class Trip:
     to_viewer_ms: float
 
 
-def measure(quick: bool) -> dict[str, object]:
+def measure(plan: Plan) -> dict[str, object]:
     """Return percentiles of what is added, and where it arises on average."""
-    trips = 100 if quick else 600
+    trips = 100 if plan.quick else 600
+    plan.say(f"{trips} frames, one at a time")
     with ground(_STYLE, 1, events=True) as on, _watched(on, _STYLE) as send:
         found = [trip for number in range(trips + _WARM_UP) if (trip := send(number)) and number >= _WARM_UP]
     return {

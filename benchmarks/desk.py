@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from uuid import uuid4
 
-from benchmarks.ground import HEIGHT, WIDTH, picture
+from benchmarks.ground import HEIGHT, WIDTH, picture, rss_mib
 from commands.broker import Broker, open_broker
 from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.window import Window, window_size
@@ -29,13 +29,16 @@ _WARM_UP = 200
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One stream's way through. `cpu_ms`: of this process, a frame; `longest_gap_s`: between two frames out."""
+    """One stream's way through. `cpu_ms`: of this process, a frame; `longest_gap_s`: between two frames out;
+    `rss_mib`: this process's memory at its end.
+    """
 
     frames: int
     seconds: float
     cpu_ms: float
     longest_gap_s: float
     resubmitted: int
+    rss_mib: float
 
     @property
     def fps(self) -> float:
@@ -77,6 +80,7 @@ def push_through(broker: Broker, style: str, jpeg: bytes, frames: int) -> Run:
         (time.process_time() - began_cpu_s) * 1000 / frames,
         max(later - sooner for sooner, later in pairwise(times_s)),
         submission.resubmitted,
+        rss_mib(),
     )
 
 
@@ -108,7 +112,7 @@ def main() -> None:
     frames, style, rounds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     jpeg = picture()
     with open_broker() as broker:
-        runs = [push_through(broker, style, jpeg, count) for count in (_WARM_UP, *[frames] * rounds)]
+        runs = [push_through(broker, style, jpeg, count) for count in (min(_WARM_UP, frames), *[frames] * rounds)]
     print(json.dumps([asdict(run) for run in runs]))  # noqa: T201 - its purpose
 
 

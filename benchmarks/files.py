@@ -9,8 +9,9 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,9 @@ import av
 import numpy as np
 import psutil
 
-from benchmarks.ground import HEIGHT, WIDTH, cpu_s, ground, spread
+from benchmarks.beside import beside
+from benchmarks.ground import HEIGHT, WIDTH, Plan, cpu_s, ground, spread, turns
+from benchmarks.whole import whole_commands
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
 from commands.job import PaintJob, Progress
@@ -36,26 +39,29 @@ _FPS = 24
 _KILL_AT = 40
 
 
-def measure(quick: bool, clip: Path | None = None) -> dict[str, object]:
+def measure(plan: Plan) -> dict[str, object]:
     """Return frames a second of each way, of the 60 ms painter with one worker and two, and the longest stalls."""
-    rounds, frames = (1, 60) if quick else (3, 150)
+    rounds, frames = (1, 60) if plan.quick else (3, 150)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = clip or make_film(folder / "film.mp4", frames)
-        ways = _film_rates(film, folder, rounds)
-        sleeping = {
-            f"{workers} workers": spread([_sleeping(film, folder, workers) for _ in range(rounds)])
-            for workers in (1, 2)
-        }
-        stalls = {name: spread([_stall(film, folder, kill) for _ in range(rounds)]) for name, kill in _STALLS.items()}
-    one, two = (sleeping[f"{workers} workers"]["median"] for workers in (1, 2))
+        film = plan.clip or make_film(folder / "film.mp4", frames)
+        crews = {"1 worker": 1, "2 workers": 2}
+        ways = {"bare loop": partial(_bare_loop, film, folder)}
+        ways |= {way: partial(_through, film, folder, workers) for way, workers in crews.items()}
+        rates = _rates(turns(plan, ways, rounds))
+        whole = whole_commands(plan, film, folder, rounds)
+        naps = {f"60 ms, {way}": partial(_sleeping, film, folder, workers) for way, workers in crews.items()}
+        one, two = turns(plan, naps, rounds).values()
+        kills = {way: partial(_stall, film, folder, kill) for way, kill in _STALLS.items()}
+        stalls = turns(plan, kills, rounds)
     return {
-        "clip": clip.name if clip else f"made for this, {WIDTH}×{HEIGHT}, {frames} frames",
+        "clip": plan.clip.name if plan.clip else f"made for this, {WIDTH}×{HEIGHT}, {frames} frames",
         "style": _STYLE,
-        "fps": ways,
-        "60 ms painter, fps": sleeping,
-        "two of one": round(two / one, 3),
-        "longest gap, s": stalls,
+        "fps": rates,
+        "whole commands": whole,
+        "60 ms painter, fps": {"1 worker": spread(one), "2 workers": spread(two)},
+        "two of one": round(statistics.median(two) / statistics.median(one), 3),
+        "longest gap, s": {way: spread(gaps) for way, gaps in stalls.items()},
     }
 
 
@@ -77,22 +83,17 @@ def make_film(path: Path, frames: int) -> Path:
     return path
 
 
-def _film_rates(film: Path, folder: Path, rounds: int) -> dict[str, object]:
-    found: dict[str, list[tuple[float, float]]] = {"bare loop": [], "1 worker": [], "2 workers": []}
-    for _ in range(rounds):
-        found["bare loop"].append(_bare_loop(film, folder))
-        found["1 worker"].append(_through(film, folder, 1))
-        found["2 workers"].append(_through(film, folder, 2))
-    rates: dict[str, object] = {
-        way: {**spread([fps for fps, _ in each]), "cpu_ms_per_frame": round(statistics.median(ms for _, ms in each), 1)}
-        for way, each in found.items()
-    }
-    medians = {way: statistics.median(fps for fps, _ in each) for way, each in found.items()}
-    bound = 1000 * (os.cpu_count() or 1) / statistics.median(ms for _, ms in found["2 workers"])
+def _rates(found: Mapping[str, Sequence[tuple[float, float]]]) -> dict[str, object]:
+    fps = {way: statistics.median(fps for fps, _ in each) for way, each in found.items()}
+    cpu_ms = {way: statistics.median(ms for _, ms in each) for way, each in found.items()}
+    bound = 1000 * (os.cpu_count() or 1) / cpu_ms["2 workers"]
     return {
-        **rates,
-        "1 worker / bare loop": round(medians["1 worker"] / medians["bare loop"], 3),
-        "2 workers / CPU bound": round(medians["2 workers"] / bound, 3),
+        **{
+            way: {**spread([fps for fps, _ in each]), "cpu_ms_per_frame": round(cpu_ms[way], 1)}
+            for way, each in found.items()
+        },
+        "1 worker / bare loop": round(fps["1 worker"] / fps["bare loop"], 3),
+        "2 workers / CPU bound": round(fps["2 workers"] / bound, 3),
     }
 
 
@@ -133,13 +134,19 @@ def _sleeping(film: Path, folder: Path, workers: int) -> float:
 
 def _stall(film: Path, folder: Path, kill: bool) -> float:
     """Return the longest time without a frame, with or without a `kill -9` of one of two workers."""
-    with open_broker() as broker, Crew(broker, [find_style(_STALLING)], 2, lambda _: None) as crew, _tended(crew):
+    with open_broker() as broker, Crew(broker, [find_style(_STALLING)], 2, lambda _: None) as crew:
 
         def note(done: int) -> None:
             if done == _KILL_AT and kill:
                 os.kill(broker.transport.workers()[0].pid, signal.SIGKILL)
 
-        times_s = _paint(broker, film, folder, _STALLING, note)
+        def tend(ended: threading.Event) -> None:
+            """Have dead workers started again, as the command does."""
+            while not ended.wait(0.1):
+                crew.poll()
+
+        with beside(tend):
+            times_s = _paint(broker, film, folder, _STALLING, note)
     return max(later - sooner for sooner, later in pairwise(times_s))
 
 
@@ -157,21 +164,3 @@ def _paint(broker: Broker, film: Path, folder: Path, style: str, on_frame: Calla
         sink.finish()
     output.unlink()
     return times_s
-
-
-@contextmanager
-def _tended(crew: Crew) -> Iterator[None]:
-    """Have dead workers started again, as the command does."""
-    ended = threading.Event()
-
-    def tend() -> None:
-        while not ended.wait(0.1):
-            crew.poll()
-
-    keeper = threading.Thread(target=tend)
-    keeper.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        keeper.join()

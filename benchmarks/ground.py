@@ -5,11 +5,12 @@ Everything runs on one machine; `Ground` owns the server and the workers and end
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -26,6 +27,17 @@ from workers.styles import find_style
 WIDTH, HEIGHT = 640, 480
 #: What a 640×480 picture of a camera takes at JPEG quality 88 to 95.
 PICTURE_BYTES = 60_000
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to measure. `clip`: the user's film, None: one made for it; `say`: where a section tells how far it is."""
+
+    quick: bool
+    clip: Path | None
+    say: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,11 @@ def cpu_s(pid: int) -> float:
     return float(used.user + used.system)
 
 
+def rss_mib(pid: int | None = None) -> float:
+    """Return the MiB a process holds, ours by default."""
+    return round(float(psutil.Process(pid).memory_info().rss) / (1 << 20), 1)
+
+
 def picture(size_bytes: int = PICTURE_BYTES) -> bytes:
     """Return a 640×480 JPEG of exactly `size_bytes`, filled up behind its end, where decoders stop."""
     rough = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
@@ -84,6 +101,16 @@ def picture(size_bytes: int = PICTURE_BYTES) -> bytes:
         if len(found := encode_pixels(pixels, Codec.MJPEG, quality=quality)) <= size_bytes
     )
     return jpeg + bytes(size_bytes - len(jpeg))
+
+
+def turns(plan: Plan, ways: Mapping[str, Callable[[], Found]], rounds: int) -> dict[str, list[Found]]:
+    """Measure each way so many times, one after the other again and again: what changes beside us changes for all."""
+    found: dict[str, list[Found]] = {name: [] for name in ways}
+    for number in range(1, rounds + 1):
+        for name, measure in ways.items():
+            plan.say(f"{name}, {number} of {rounds}")
+            found[name].append(measure())
+    return found
 
 
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:

@@ -4,50 +4,64 @@ A slot is a worker process with a painter that sleeps 60 ms, as the first demo's
 server and desk share this machine's cores, which is what ends the straight line here.
 """
 
-import psutil
+from functools import partial
+from statistics import median
 
-from benchmarks.ground import ground
-from benchmarks.pipe import costs, desk
+from benchmarks.ground import Ground, Plan, ground, rss_mib, spread, turns
+from benchmarks.pipe import Cost, cost, desk
 
-_LENGTHS = (100, 1_000, 10_000)
+#: Frames in a stream → streams one after the other, so that CPU clocks of 10 ms have something to count.
+_LENGTHS = {100: 10, 1_000: 2, 10_000: 1}
 _SLOTS = (1, 2, 4, 8, 16)
+_FRAMES_A_SLOT = 50
 _STYLE, _SLEEPING = "test-bytes", "test-sleep-60"
-_MIB = 1 << 20
 
 
-def measure(quick: bool) -> dict[str, object]:
+def measure(plan: Plan) -> dict[str, object]:
     """Return cost and memory by length, and frames a second by slots with their share of the straight line."""
+    return {"length": _by_length(plan), "slots": _by_slots(plan)}
+
+
+def _by_length(plan: Plan) -> dict[str, object]:
+    rounds, lengths = (1, (100, 1_000)) if plan.quick else (3, tuple(_LENGTHS))
+    with ground(_STYLE, 1, events=True) as on:
+        desk(on.broker.url, lengths[0], _STYLE, 1)
+        found = turns(plan, {f"{frames} frames": partial(_stream, on, frames) for frames in lengths}, rounds)
+    return {str(frames): _summed(each) for frames, each in zip(lengths, found.values(), strict=True)}
+
+
+def _stream(on: Ground, frames: int) -> tuple[Cost, dict[str, float]]:
+    """Return what frames of streams of this length cost, and what each process holds when they are through."""
+    taken = cost(on, frames, _STYLE, _LENGTHS[frames])
+    return taken, {"desk": taken.desk_mib, **{name: rss_mib(pid) for name, pid in on.pids.items()}}
+
+
+def _summed(each: list[tuple[Cost, dict[str, float]]]) -> dict[str, object]:
+    costs, memory = zip(*each, strict=True)
+    cpu_ms = {name: round(median(one.cpu_ms[name] for one in costs), 2) for name in costs[0].cpu_ms}
+    sums = [sum(one.cpu_ms.values()) for one in costs]
     return {
-        "length": _by_length(_LENGTHS[:2] if quick else _LENGTHS),
-        "slots": _by_slots(_SLOTS[:3] if quick else _SLOTS),
+        "fps": spread([rate for one in costs for rate in one.rates], 0),
+        "cpu_ms_per_frame": cpu_ms,
+        "cpu_ms_of_all": spread(sums),
+        # Of the first turn, in which no process has yet seen a longer stream.
+        "rss_mib": memory[0],
     }
 
 
-def _by_length(lengths: tuple[int, ...]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    with ground(_STYLE, 1, events=True) as on:
-        desk(on.broker.url, _LENGTHS[0], _STYLE, 1)
-        for frames in lengths:
-            (fps,), cpu = costs(on, frames, _STYLE)
-            memory = {name: round(psutil.Process(pid).memory_info().rss / _MIB, 1) for name, pid in on.pids.items()}
-            found[str(frames)] = {
-                "fps": round(fps),
-                "cpu_ms_per_frame": cpu,
-                "rss_mib": memory,
-            }
-    return found
-
-
-def _by_slots(slots: tuple[int, ...]) -> dict[str, object]:
+def _by_slots(plan: Plan) -> dict[str, object]:
+    rounds, slots = (1, _SLOTS[:3]) if plan.quick else (3, _SLOTS)
     found: dict[str, object] = {}
     alone = 0.0
     for count in slots:
+        plan.say(f"{count} slots of 60 ms, {rounds} rounds")
         with ground(_SLEEPING, count, events=True) as on:
-            (fps,), cpu = costs(on, 100 * count, _SLEEPING)
+            taken = cost(on, _FRAMES_A_SLOT * count, _SLEEPING, rounds)
+        fps = median(taken.rates)
         alone = alone or fps
         found[str(count)] = {
-            "fps": round(fps, 1),
+            "fps": spread(taken.rates, 1),
             "of_linear": round(fps / (count * alone), 3),
-            "cpu_ms_per_frame": round(sum(cpu.values()), 2),
+            "cpu_ms_per_frame": round(sum(taken.cpu_ms.values()), 2),
         }
     return found

@@ -7,9 +7,10 @@ workers bear 50 frames a second whatever else this machine does; the shipped sty
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
-from benchmarks.ground import Ground, ground, percentiles, picture
+from benchmarks.beside import beats, beside
+from benchmarks.ground import Ground, Plan, ground, percentiles, picture
 from pipeline.frame import Look
 from pipeline.wire import Limits
 from producer.intake import LiveIntake
@@ -20,24 +21,31 @@ _WORKERS = 2
 # The first second holds the compiling of the network; a feed learns its painters a second after its start.
 _SETTLE_S = 2.0
 _SLEEPING, _PAINTING = "test-sleep-40", "wave"
+#: Style → how many sessions offer how many frames a second each.
+_LOADS = {
+    _SLEEPING: ((1, 10.0), (2, 10.0), (4, 10.0), (1, 100.0), (2, 60.0), (4, 50.0)),
+    _PAINTING: ((1, 24.0), (4, 30.0)),
+}
 
 
-def measure(quick: bool) -> dict[str, object]:
+def measure(plan: Plan) -> dict[str, object]:
     """Return, for each load, every session's rate, and delay and fate of all their frames."""
-    seconds = 3.0 if quick else 10.0
+    seconds = 3.0 if plan.quick else 10.0
     found: dict[str, object] = {}
-    with ground(_SLEEPING, _WORKERS) as on:
-        for sessions, fps in ((1, 10.0), (2, 10.0), (4, 10.0), (1, 100.0), (2, 60.0), (4, 50.0)):
-            name = f"40 ms, {sessions} × {fps:.0f} FPS, {_judged(sessions * fps)}"
-            found[name] = load(on, _SLEEPING, sessions, fps, seconds)
-    with ground(_PAINTING, _WORKERS) as on:
-        found[f"{_PAINTING}, 1 × 24 FPS"] = load(on, _PAINTING, 1, 24.0, seconds)
-        found[f"{_PAINTING}, 4 × 30 FPS"] = load(on, _PAINTING, 4, 30.0, seconds)
+    for style, loads in _LOADS.items():
+        with ground(style, _WORKERS) as on:
+            for sessions, fps in loads:
+                name = _name(style, sessions, fps)
+                plan.say(name)
+                found[name] = load(on, style, sessions, fps, seconds)
     return found
 
 
-def _judged(fps: float) -> str:
-    return "under capacity" if fps <= _WORKERS * 25 else "over capacity"
+def _name(style: str, sessions: int, fps: float) -> str:
+    offered = f"{sessions} × {fps:.0f} FPS"
+    if style != _SLEEPING:
+        return f"{style}, {offered}"
+    return f"40 ms, {offered}, {'under' if sessions * fps <= _WORKERS * 25 else 'over'} capacity"
 
 
 def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> dict[str, object]:
@@ -65,31 +73,21 @@ def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> d
 def _session(on: Ground, reader: Broadcast, style: str, name: str, fps: float) -> Iterator[list[tuple[float, Shot]]]:
     """One camera and one viewer; yields what the viewer sees, as it comes."""
     session = LiveIntake(on.broker.transport, on.broker.pack, _LIMITS).open(name, [style], Look())
-    changed, ended = threading.Event(), threading.Event()
+    changed = threading.Event()
     watch = reader.watch(name, changed.set)
     seen: list[tuple[float, Shot]] = []
     jpeg = picture()
 
-    def film() -> None:
-        due_s = time.monotonic()
-        while not ended.wait(max(0.0, due_s - time.monotonic())):
+    def film(ended: threading.Event) -> None:
+        for _ in beats(fps, ended):
             session.offer(jpeg, int(time.monotonic() * 1000))
-            due_s += 1 / fps
 
-    def look() -> None:
+    def look(ended: threading.Event) -> None:
         while not ended.is_set():
             changed.wait(0.1)
             changed.clear()
             if (shot := watch.take()) is not None:
                 seen.append((time.monotonic(), shot))
 
-    threads = [threading.Thread(target=film), threading.Thread(target=look)]
-    for thread in threads:
-        thread.start()
-    try:
+    with closing(session), beside(film, look):
         yield seen
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-        session.close()

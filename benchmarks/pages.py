@@ -2,8 +2,8 @@
 
     python -m benchmarks.pages
 
-makes them anew without measuring, as `python -m benchmarks.styles` or a hand-picked result file asks for. A quick run's
-figures get a page of their own beside them and never reach the two that are read.
+makes them anew without measuring, say after `python -m benchmarks.styles`. A quick run's figures get a page of their
+own beside them and never reach the two that are read.
 """
 
 from pathlib import Path

@@ -9,42 +9,57 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
 import redis
 
 from benchmarks.desk import Run
-from benchmarks.ground import PICTURE_BYTES, Ground, cpu_s, ground, picture, root, spread
+from benchmarks.ground import PICTURE_BYTES, Ground, Plan, cpu_s, ground, picture, root, spread, turns
 from benchmarks.relay import Target, relay, tcp, unix
 from benchmarks.rest import frames_per_s
+from commands.broker import open_broker
 from pipeline.spawn import spawn
 from viewer.tls import self_signed, server_context
 
 _FAR_S = 0.020
 _STYLE = "test-bytes"
 _MIN_FRAMES_FAR = 200
+_WORKERS = {"1 worker": 1, "2 workers": 2}
 
 
-def measure(quick: bool) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What frames through the pipe cost. `rates`: frames a second of each round; `cpu_ms`: a frame, by process."""
+
+    rates: list[float]
+    cpu_ms: dict[str, float]
+    desk_mib: float
+
+
+def measure(plan: Plan) -> dict[str, object]:
     """Return rates and CPU time a frame by process, then the same rates over TLS and over a line of 20 ms."""
-    rounds, frames, seconds = (1, 500, 1.0) if quick else (3, 1500, 1.5)
-    through = {f"{workers} worker{'s' * (workers > 1)}": _local(workers, rounds, frames) for workers in (1, 2)}
+    rounds, frames, seconds = (1, 500, 1.0) if plan.quick else (3, 1500, 1.5)
+    through = turns(plan, {name: partial(_local, count, frames) for name, count in _WORKERS.items()}, rounds)
+    bare = turns(plan, {"bare redis-py": partial(_bare, frames)}, rounds)
     with tempfile.TemporaryDirectory() as folder, _Rest.pair(Path(folder)) as rest:
-        return {
-            "picture_bytes": PICTURE_BYTES,
-            "through the pipe": through,
-            "bare redis-py": _bare(rounds, frames),
-            "REST here": {name: _asked(rest, name, 0.0, rounds, seconds) for name in _WAYS},
-            "20 ms away": {
-                "pipe, TLS": _far(rest, rounds, frames // 4),
-                **{f"REST {name}": _asked(rest, name, _FAR_S, rounds, seconds) for name in _WAYS},
-            },
-        }
+        here = turns(plan, {name: partial(_asked, rest, name, 0.0, seconds) for name in _WAYS}, rounds)
+        pipe = {"pipe, TLS": partial(_far, rest, frames // 4)}
+        ways = {f"REST {name}": partial(_asked, rest, name, _FAR_S, seconds) for name in _WAYS}
+        far = turns(plan, {**pipe, **ways}, rounds)
+    return {
+        "picture_bytes": PICTURE_BYTES,
+        "through the pipe": {way: _costs(each) for way, each in through.items()},
+        "bare redis-py": _fps(bare["bare redis-py"], 0),
+        "REST here": {way: _fps(rates) for way, rates in here.items()},
+        "20 ms away": {way: _fps(rates) for way, rates in far.items()},
+    }
 
 
 def desk(broker_url: str, frames: int, style: str, rounds: int, **env: str) -> list[Run]:
@@ -59,39 +74,46 @@ def desk(broker_url: str, frames: int, style: str, rounds: int, **env: str) -> l
     return [Run(**run) for run in json.loads(done.stdout)]
 
 
-def costs(on: Ground, frames: int, style: str, rounds: int = 1) -> tuple[list[float], dict[str, float]]:
-    """Push frames through; return frames a second of each round, and CPU ms a frame by process over all of them."""
+def cost(on: Ground, frames: int, style: str, rounds: int = 1) -> Cost:
+    """Push frames through; CPU time is that of all rounds and the warm-up before them."""
     before = {name: cpu_s(pid) for name, pid in on.pids.items()}
     runs = desk(on.broker.url, frames, style, rounds)
     count = sum(run.frames for run in runs)
     used = {name: round((cpu_s(pid) - before[name]) * 1000 / count, 2) for name, pid in on.pids.items()}
     at_desk = round(sum(run.cpu_ms * run.frames for run in runs) / count, 2)
-    return [run.fps for run in runs[1:]], {"desk": at_desk, **used}
+    return Cost([run.fps for run in runs[1:]], {"desk": at_desk, **used}, runs[-1].rss_mib)
 
 
-def _local(workers: int, rounds: int, frames: int) -> dict[str, object]:
+def _local(workers: int, frames: int) -> Cost:
     with ground(_STYLE, workers, events=True) as on:
-        rates, cpu = costs(on, frames, _STYLE, rounds)
-    return {"fps": spread(rates, 0), "cpu_ms_per_frame": {**cpu, "sum": round(sum(cpu.values()), 2)}}
+        return cost(on, frames, _STYLE)
 
 
-def _bare(rounds: int, frames: int) -> dict[str, object]:
+def _costs(each: Sequence[Cost]) -> dict[str, object]:
+    cpu_ms = {name: round(median(one.cpu_ms[name] for one in each), 2) for name in each[0].cpu_ms}
+    rates = [rate for one in each for rate in one.rates]
+    return {**_fps(rates, 0), "cpu_ms_per_frame": {**cpu_ms, "sum": round(sum(cpu_ms.values()), 2)}}
+
+
+def _fps(rates: Sequence[float], digits: int = 1) -> dict[str, object]:
+    return {"fps": spread(rates, digits)}
+
+
+def _bare(frames: int) -> float:
     """One client: push a picture to a list, pop it, add it to a stream, read it from there."""
-    jpeg, rates = picture(), []
-    with ground(_STYLE, 1) as on:
+    jpeg, cursor = picture(), b"0-0"
+    with open_broker() as broker:
         # redis-py types its answers as unions over every option of a client.
-        client: Any = redis.Redis(unix_socket_path=urlsplit(on.broker.url).path)
-        for _ in range(rounds):
-            client.delete("bench-stream")
-            began_s, cursor = time.monotonic(), b"0-0"
-            for _ in range(frames):
-                client.lpush("bench-list", jpeg)
-                _, found = client.brpop("bench-list")
-                client.xadd("bench-stream", {"frame": found}, maxlen=6, approximate=False)
-                ((_, ((cursor, _),)),) = client.xread({"bench-stream": cursor})
-            rates.append(frames / (time.monotonic() - began_s))
+        client: Any = redis.Redis(unix_socket_path=urlsplit(broker.url).path)
+        began_s = time.monotonic()
+        for _ in range(frames):
+            client.lpush("bench-list", jpeg)
+            _, found = client.brpop("bench-list")
+            client.xadd("bench-stream", {"frame": found}, maxlen=6, approximate=False)
+            ((_, ((cursor, _),)),) = client.xread({"bench-stream": cursor})
+        taken_s = time.monotonic() - began_s
         client.close()
-    return {"fps": spread(rates, 0)}
+    return frames / taken_s
 
 
 #: Name → whether TLS, whether one connection for all frames.
@@ -132,21 +154,20 @@ def _port(process: "subprocess.Popen[bytes]") -> int:
     return int(process.stdout.readline())
 
 
-def _asked(rest: _Rest, way: str, away_s: float, rounds: int, seconds: float) -> dict[str, object]:
+def _asked(rest: _Rest, way: str, away_s: float, seconds: float) -> float:
     tls, keep = _WAYS[way]
     ask = partial(frames_per_s, jpeg=picture(), seconds=seconds, trusted=rest.certificate if tls else None, keep=keep)
     if not away_s:
-        return {"fps": spread([ask(rest.ports[tls]) for _ in range(rounds)], 1)}
+        return ask(rest.ports[tls])
     with relay(tcp(rest.ports[tls]), away_s) as port:
-        return {"fps": spread([ask(port) for _ in range(rounds)], 1)}
+        return ask(port)
 
 
-def _far(rest: _Rest, rounds: int, frames: int) -> dict[str, object]:
+def _far(rest: _Rest, frames: int) -> float:
     """The desk is far away and speaks TLS; workers and server stand together."""
     frames = max(_MIN_FRAMES_FAR, frames)
     with ground(_STYLE, 1, events=True) as on:
         target: Target = unix(urlsplit(on.broker.url).path)
         with relay(target, _FAR_S, server_context(rest.certificate, rest.key)) as port:
             url, trust = f"rediss://localhost:{port}/0", {"PAINTER_TLS_CA": str(rest.certificate)}
-            runs = desk(url, frames, _STYLE, rounds, **trust)
-    return {"fps": spread([run.fps for run in runs[1:]], 1)}
+            return desk(url, frames, _STYLE, 1, **trust)[-1].fps

@@ -56,7 +56,7 @@ def _pipe(found: Mapping[str, Any]) -> list[Bar]:
 
 
 def _growth(found: Mapping[str, Any]) -> list[Bar]:
-    return [(f"{count} slots of 60 ms", [row["fps"]]) for count, row in found["slots"].items()]
+    return [(f"{count} slots of 60 ms", [row["fps"]["median"]]) for count, row in found["slots"].items()]
 
 
 _CHARTS = {

@@ -12,13 +12,14 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.beside import beats, beside
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
 from commands.job import PaintJob
@@ -107,17 +108,14 @@ def filing(broker: Broker, style: str) -> Iterator[list[float]]:
 def filming(broker: Broker, style: str, fps: float) -> Iterator[list[tuple[float, float]]]:
     """Film until the end of the block. Yields when each painting came, and how many ms after its capture."""
     feed = LiveFeed(Channel("desk", broker.transport, broker.pack), style, Look())
-    ended = threading.Event()
     seen: list[tuple[float, float]] = []
 
-    def film() -> None:
-        due_s = time.monotonic()
-        while not ended.wait(max(0.0, due_s - time.monotonic())):
+    def film(ended: threading.Event) -> None:
+        for _ in beats(fps, ended):
             frame = Frame(0, int(time.monotonic() * 1000), np.full(_SIZE, 90, np.uint8))
             feed.offer(encode(frame, Codec.MJPEG))
-            due_s += 1 / fps
 
-    def watch() -> None:
+    def watch(ended: threading.Event) -> None:
         cursor = b"0-0"
         while not ended.is_set():
             for entry in broker.transport.read("desk", cursor, block_ms=100):
@@ -126,17 +124,9 @@ def filming(broker: Broker, style: str, fps: float) -> Iterator[list[tuple[float
                     now_s = time.monotonic()
                     seen.append((now_s, now_s * 1000 - unpack_frame(entry.frame, _LIMITS).pts))
 
-    threads = [threading.Thread(target=part) for part in (film, watch)]
     feed.start()
-    for thread in threads:
-        thread.start()
-    try:
+    with closing(feed), beside(film, watch):
         yield seen
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-        feed.close()
 
 
 def share(broker: Broker, style: str, fps: float, seconds: float, *, with_file: bool) -> Share:

@@ -1,6 +1,7 @@
 """How long until the first painted frame, from nothing, and how much memory it all takes.
 
-Each start is a `painter` of its own with an empty cache folder or one that holds the compiled network.
+Each start is a `painter` of its own: no server, no worker runs yet. No network is kept compiled between starts; the
+programs' files may be in the kernel's cache, as after a first try.
 """
 
 import os
@@ -10,12 +11,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from benchmarks.files import make_film
-from benchmarks.ground import picture, root, spread
+from benchmarks.ground import Plan, picture, root, spread, turns
 from pipeline.app import create_app, message_of
 from pipeline.config import EMBEDDED_URL_FILE
 from pipeline.errors import ServerGone, WorkerLost
@@ -31,41 +33,48 @@ _POLL_S = 0.01
 _FILM_FRAMES = 200
 _MIB = 1 << 20
 
-
-def measure(quick: bool) -> dict[str, object]:
-    """Return seconds to the first painted frame, of `paint` and of `up`, with and without a cache; and memory."""
-    rounds = 1 if quick else 3
-    found: dict[str, object] = {}
-    for command, first_frame in {"paint": _paint, "up": _up}.items():
-        cold: list[float] = []
-        warm: list[float] = []
-        memory: dict[str, float] = {}
-        for _ in range(rounds):
-            with tempfile.TemporaryDirectory() as cache:
-                cold.append(first_frame(Path(cache))[0])
-                seconds, memory = first_frame(Path(cache))
-                warm.append(seconds)
-        found[command] = {"empty cache, s": spread(cold), "s": spread(warm), "pss_mib": memory}
-    return found
+#: Seconds to the first painted frame, and memory by process.
+Start = tuple[float, dict[str, float]]
 
 
-def _paint(cache: Path) -> tuple[float, dict[str, float]]:
+def measure(plan: Plan) -> dict[str, object]:
+    """Return seconds to the first painted frame, of `paint` and of `up`, and the memory they take then."""
     with tempfile.TemporaryDirectory() as name:
         film = make_film(Path(name) / "film.mp4", _FILM_FRAMES)
-        words = ["paint", str(film), "--style", _STYLE, "--output", str(Path(name) / "out.mp4")]
-        with _painter(cache, *words) as (process, transport_of):
-            began_s = time.monotonic()
-            transport = transport_of()
-            _until(lambda: any(card.painted for card in transport.streams()), process)
-            return time.monotonic() - began_s, _memory(process)
+        ways: dict[str, Callable[[Path], Start]] = {"paint": partial(_paint, film), "up": _up}
+        found = turns(plan, {way: partial(_fresh, first) for way, first in ways.items()}, 1 if plan.quick else 5)
+    return {way: _summed(each) for way, each in found.items()}
 
 
-def _up(cache: Path) -> tuple[float, dict[str, float]]:
-    with _painter(cache, "up", "--styles", _STYLE, "--no-browser", "--port", "0") as (process, transport_of):
+def _fresh(first_frame: Callable[[Path], Start]) -> Start:
+    with tempfile.TemporaryDirectory() as folder:
+        return first_frame(Path(folder))
+
+
+def _summed(each: list[Start]) -> dict[str, object]:
+    memories = sorted((memory for _, memory in each), key=lambda memory: memory["together"])
+    return {"s": spread([seconds for seconds, _ in each]), "pss_mib": memories[len(memories) // 2]}
+
+
+def _paint(film: Path, folder: Path) -> Start:
+    words = ("paint", str(film), "--style", _STYLE, "--output", str(folder / "out.mp4"))
+    with _painter(folder, *words) as (process, transport_of):
+        began_s = time.monotonic()
+        transport = transport_of()
+        _until(lambda: any(card.painted for card in transport.streams()), process)
+        seconds = time.monotonic() - began_s
+        # Amid its work, when all its buffers are in use.
+        _until(lambda: any(card.painted > _FILM_FRAMES // 2 for card in transport.streams()), process)
+        return seconds, _memory(process)
+
+
+def _up(folder: Path) -> Start:
+    """All six styles, a worker each, as `painter up` is typed."""
+    with _painter(folder, "up", "--no-browser", "--port", "0") as (process, transport_of):
         began_s = time.monotonic()
         transport = transport_of()
         _until(lambda: any(beat.style == _STYLE for beat in transport.workers()), process)
-        app = create_app(_url(cache))
+        app = create_app(_url(folder))
         intake = LiveIntake(transport, lambda style, ticket: message_of(app, style, ticket), Limits(1 << 24, 1 << 24))
         session = intake.open("bench", [_STYLE], Look())
         try:
@@ -77,41 +86,41 @@ def _up(cache: Path) -> tuple[float, dict[str, float]]:
             app.close()
 
 
-def _url(cache: Path) -> str:
-    return _url_file(cache).read_text()
+def _url(folder: Path) -> str:
+    return _url_file(folder).read_text()
 
 
-def _url_file(cache: Path) -> Path:
-    return cache / "run" / "power-painter" / EMBEDDED_URL_FILE
+def _url_file(folder: Path) -> Path:
+    return folder / "run" / "power-painter" / EMBEDDED_URL_FILE
 
 
 @contextmanager
-def _painter(cache: Path, *words: str) -> Iterator[tuple["subprocess.Popen[bytes]", "_Opener"]]:
-    run = cache / "run"
+def _painter(folder: Path, *words: str) -> Iterator[tuple["subprocess.Popen[bytes]", "_Opener"]]:
+    run = folder / "run"
     run.mkdir(mode=0o700, exist_ok=True)
-    env = {**os.environ, "PYTHONPATH": str(root()), "XDG_RUNTIME_DIR": str(run), "XDG_CACHE_HOME": str(cache)}
+    env = {**os.environ, "PYTHONPATH": str(root()), "XDG_RUNTIME_DIR": str(run), "XDG_CACHE_HOME": str(folder)}
     process = spawn(
         [sys.executable, "-m", "cli", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    opener = _Opener(cache, process)
+    opener = _Opener(folder, process)
     try:
         yield process, opener
     finally:
         opener.close()
         process.terminate()
-        process.wait()
+        process.wait(_END_S)
 
 
 class _Opener:
     """Connects to a command's own server as soon as there is one."""
 
-    def __init__(self, cache: Path, process: "subprocess.Popen[bytes]") -> None:
-        self._cache, self._process = cache, process
+    def __init__(self, folder: Path, process: "subprocess.Popen[bytes]") -> None:
+        self._folder, self._process = folder, process
         self._transport: Transport | None = None
 
     def __call__(self) -> Transport:
-        _until(_url_file(self._cache).exists, self._process)
-        self._transport = Transport.connect(_url(self._cache))
+        _until(_url_file(self._folder).exists, self._process)
+        self._transport = Transport.connect(_url(self._folder))
         return self._transport
 
     def close(self) -> None:

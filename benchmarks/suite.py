@@ -7,35 +7,37 @@ section measured again replaces its own figures and no others.
 import json
 import os
 import platform
+import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ground import private_settings, root
+from benchmarks.ground import Plan, private_settings, root
 
 RESULTS = root() / "benchmarks" / "results"
 #: Where a quick run leaves its figures: they are not to be believed, so they go nowhere near the others.
 SCRATCH = root() / "var" / "bench"
-#: Section → its module, whose `measure(quick)` returns its figures. In this order they run.
+#: Section → its module, whose `measure(plan)` returns its figures. In this order they run.
 SECTIONS = ("files", "live", "delay", "pipe", "growth", "startup")
 
 
-def run(name: str, results: Path, *, quick: bool, clip: Path | None) -> None:
+def run(name: str, results: Path, plan: Plan) -> None:
     """Measure one section and write its file into `results`."""
     results.mkdir(parents=True, exist_ok=True)
     module = import_module(f"benchmarks.{name}")
     began_s = time.monotonic()
     load = os.getloadavg()[0]
     with private_settings():
-        figures = module.measure(quick, clip) if name == "files" else module.measure(quick)
+        figures = module.measure(plan)
     document = {
         "machine": machine(),
         "date": datetime.now(UTC).date().isoformat(),
         "load_before": round(load, 2),
         "seconds": round(time.monotonic() - began_s),
-        "quick": quick,
+        "quick": plan.quick,
         "figures": figures,
     }
     (results / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -43,7 +45,11 @@ def run(name: str, results: Path, *, quick: bool, clip: Path | None) -> None:
 
 def machine() -> str:
     """Say on what this runs."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    models: list[str] = []
+    with suppress(OSError):
+        models = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+    processor = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores, {processor}, Python {platform.python_version()}"
 
 
 def load(name: str, results: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """`painter bench`: measure this machine, write the figures, the page of numbers and its plots."""
 
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -18,13 +19,19 @@ def bench(only: Only = "", quick: Quick = False, clip: Clip = None) -> None:
     if not (Path(__file__).parent.parent / "benchmarks" / "results").is_dir() or find_spec("benchmarks") is None:
         raise UsageError("painter bench runs from a checkout of the project (benchmarks/results is not here)")
     from benchmarks import pages, suite
+    from benchmarks.ground import Plan
 
     sections = [name.strip() for name in only.split(",") if name.strip()] or list(suite.SECTIONS)
     if unknown := [name for name in sections if name not in suite.SECTIONS]:
         raise UsageError(f"--only {unknown[0]}: the sections are {', '.join(suite.SECTIONS)}")
-    results = suite.SCRATCH if quick else suite.RESULTS
-    for name in sections:
-        suite.run(name, results, quick=quick, clip=clip)
+    results, began_s = suite.SCRATCH if quick else suite.RESULTS, time.monotonic()
+    for number, name in enumerate(sections, 1):
+
+        def say(words: str, section: str = f"{name} ({number} of {len(sections)})") -> None:
+            minutes, seconds = divmod(int(time.monotonic() - began_s), 60)
+            typer.echo(f"{minutes:02}:{seconds:02}  {section}: {words}")
+
+        suite.run(name, results, Plan(quick, clip, say))
         # After each: what a later section breaks, it does not take along.
         written = pages.publish(results)
     typer.echo(f"{results} and {' and '.join(map(str, written))} are written")

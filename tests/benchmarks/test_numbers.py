@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import front, pages, report, suite
 from benchmarks.desk import push_through
-from benchmarks.ground import ground, picture, private_settings
+from benchmarks.ground import Plan, ground, picture, private_settings
 from commands.bench import bench
 
 FRAMES = 60
@@ -42,16 +42,20 @@ def test_figures_that_change_change_both_pages(tmp_path: Path) -> None:
     assert front.table(tmp_path).count("\n| ") == 3
 
 
-def test_figures_of_a_quick_run_stay_off_both_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_a_quick_run_stay_off_both_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = [path.read_text("utf-8") for path in (pages.PAGE, pages.README)]
     monkeypatch.setattr(suite, "SCRATCH", tmp_path)
-    monkeypatch.setattr(suite, "run", lambda name, results, **_: _copy(name, results))
+    monkeypatch.setattr(suite, "run", _copied)
     bench(only="delay", quick=True)
+    assert capsys.readouterr().out.startswith("00:00  delay (1 of 1): copied")
     assert (tmp_path / "numbers.md").exists()
     assert [path.read_text("utf-8") for path in (pages.PAGE, pages.README)] == before
 
 
-def _copy(name: str, results: Path) -> None:
+def _copied(name: str, results: Path, plan: Plan) -> None:
+    plan.say("copied")
     (results / f"{name}.json").write_text((suite.RESULTS / f"{name}.json").read_text("utf-8"))
 
 
