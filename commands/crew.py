@@ -61,7 +61,7 @@ class Crew:
         require_room(plan, conf.tile_mb)
         for message in plan.messages:
             self._say(message)
-        weights = {style.name: style.torch_file for style in styles if style.is_own and style.torch_file is not None}
+        weights = {style.name: path for style in styles if (path := style.own_weights)}
         return Fleet(plan, self._broker.url, weights=weights, logs=runtime_dir() / "logs")
 
 

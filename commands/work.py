@@ -76,7 +76,7 @@ def _serve(
     broker: Broker, plan: Plan, styles: Sequence[Style], console: Console, *, follow_demand: bool = False
 ) -> None:
     logs = runtime_dir() / "logs"
-    weights = {style.name: path for style in styles if style.is_own and (path := style.torch_file or style.export)}
+    weights = {style.name: path for style in styles if (path := style.own_weights)}
     fleet = Fleet(plan, broker.url, weights=weights, logs=logs)
     names = [style.name for style in styles]
     follower = Follower(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None

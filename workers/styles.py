@@ -35,6 +35,11 @@ class Style:
     is_own: bool = False
 
     @property
+    def own_weights(self) -> Path | None:
+        """What a worker is to be told to load, since it may not find a style that is none of ours by its name."""
+        return (self.torch_file or self.export) if self.is_own else None
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of the network that loads on this machine's CPU, weights beside it included."""
         chosen = self.export or self.torch_file
@@ -130,6 +135,6 @@ def _card(path: Path) -> Mapping[str, str]:
     # A card is a description: a broken one costs the description, not the style.
     try:
         fields = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return {key: str(value) for key, value in fields.items()} if isinstance(fields, dict) else {}

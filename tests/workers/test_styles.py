@@ -35,7 +35,6 @@ def shipped(tiny: StyleFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "licence": "public domain",
     }
     (folder / "wave.json").write_text(json.dumps(card))
-    (folder / "cafe.json").write_text("{broken")
     monkeypatch.setattr(styles, "SHIPPED", folder)
     monkeypatch.setenv("PAINTER_STYLES_DIR", str(tmp_path / "own"))
     settings.cache_clear()
@@ -58,7 +57,9 @@ def test_the_list_names_each_style_with_its_card() -> None:
     assert wave.size_bytes > 10_000
 
 
-def test_a_broken_card_costs_the_description_and_not_the_style() -> None:
+@pytest.mark.parametrize("card", ["{broken", "[" * 100_000, "\0", "[1]"], ids=["cut", "nested", "binary", "a list"])
+def test_a_broken_card_costs_the_description_and_not_the_style(shipped: Path, card: str) -> None:
+    (shipped / "cafe.json").write_text(card)
     assert find_style("cafe").painting == ""
 
 
@@ -108,6 +109,14 @@ def test_a_classic_checkpoint_is_a_style_by_its_path(tmp_path: Path) -> None:
     candy = find_style(str(tmp_path / "Candy.pth"))
     assert (candy.name, candy.is_own, candy.export) == ("candy", True, None)
     assert isinstance(load_engine(candy, "cpu", 1), TorchEngine)
+
+
+def test_a_worker_is_told_of_weights_that_are_not_ours(tiny: StyleFiles) -> None:
+    assert find_style("wave").own_weights is None
+    assert find_style(str(tiny.torch_file)).own_weights == tiny.torch_file
+    alone = own("mine.xml", tiny.export)
+    own("mine.bin", tiny.export.with_suffix(".bin"))
+    assert find_style(str(alone)).own_weights == alone
 
 
 @pytest.mark.parametrize("name", ["wave.safetensors", "wave.xml", "wave.pth"])
