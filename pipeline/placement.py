@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 from pipeline.errors import UsageError
 
-# On a GPU a second thread fetches, decodes and encodes while the first paints; on a CPU both would want one core.
-_CPU_CONCURRENCY, _GPU_CONCURRENCY = 1, 2
-
 # What CUDA, cuDNN and the network hold on a card beside a painting's memory: an allowance on the safe side, not a
 # measurement.
 _CONTEXT_MB = 500
@@ -62,6 +59,12 @@ class Plan:
     messages: tuple[str, ...] = ()
 
 
+def frames_at_once(*, is_gpu: bool) -> int:
+    """Return how many frames a worker holds."""
+    # On a GPU a second thread fetches, decodes and encodes while the first paints; on a CPU both would want one core.
+    return 2 if is_gpu else 1
+
+
 def place(
     styles: Sequence[str],
     devices: Sequence[Device],
@@ -84,7 +87,7 @@ def place(
     shares = _share(styles, max(places, len(styles)), weights or {})
     # Threads on a CPU share the cores; beside a GPU they only feed it.
     threads = 1 if on_gpu else max(1, cores // len(shares))
-    concurrency = _GPU_CONCURRENCY if on_gpu else _CPU_CONCURRENCY
+    concurrency = frames_at_once(is_gpu=on_gpu)
     slots = tuple(
         Slot(style, devices[at % len(devices)], at // len(devices), threads, concurrency)
         for at, style in enumerate(shares)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.errors import ServerFull, ServerGone, WireError
+from pipeline.frame import Mode
 from pipeline.records import Entry, StreamCard, WorkerBeat
 from pipeline.reorder import ReorderBuffer
 from pipeline.transport import COMPARE_MS, Transport
@@ -24,6 +25,8 @@ _DEADLINE_S = 0.25
 # How soon a stop, and the first watcher of one more stream, is noticed.
 _BLOCK_MS = 50
 _RETRY_S = 0.25
+# A live stream that gave no sign for this long is not offered any more: its producer gives one every second.
+_GONE_S = 5.0
 # So far behind, a picture is no late one (those are given up within 4 s) but of a producer that was started again.
 _RESTARTED_BY = 500
 
@@ -155,7 +158,7 @@ class Broadcast:
 
     def streams(self) -> list[StreamCard]:
         """Return the live streams. Raises `ServerGone`."""
-        return [card for card in self._transport.streams() if card.mode == "live" and card.age_s < COMPARE_MS / 1000]
+        return [card for card in self._transport.streams() if card.mode == Mode.LIVE and card.age_s < _GONE_S]
 
     def workers(self) -> list[WorkerBeat]:
         """Return the workers. Raises `ServerGone`."""

@@ -17,6 +17,7 @@ from celery.worker.control import control_command
 
 from pipeline.config import settings
 from pipeline.errors import PipelineError, UsageError
+from pipeline.placement import frames_at_once
 from pipeline.queues import queue_of, style_of
 from pipeline.wire import LEAVE, TASK_NAME
 from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from workers.service import PaintService
 
 log = logging.getLogger(__name__)
-
-# On a GPU a second thread fetches, decodes and encodes while the first one paints; on a CPU both would want the core.
-_THREADS = {"cpu": 1}
-_THREADS_GPU = 2
 
 # A worker that met a newer version's ticket looks again after this time: the newer producer may have gone.
 _AWAY_S = 30.0
@@ -51,10 +48,15 @@ def paint(*args: Any) -> None:
 
 
 @celeryd_init.connect
-def choose_threads(instance: Any, conf: Any, options: dict[str, Any], **_: Any) -> None:
-    """Take the number of painting threads from the device unless `-c` says otherwise; gather the events for Flower."""
+def choose_threads(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    """Take the number of painting threads from the device unless `-c` says otherwise."""
     if not options.get("concurrency"):
-        conf.worker_concurrency = _THREADS.get(settings().device, _THREADS_GPU)
+        conf.worker_concurrency = frames_at_once(is_gpu=settings().device != "cpu")
+
+
+@celeryd_init.connect
+def gather_events(instance: Any, **_: Any) -> None:
+    """Send Flower's events together."""
     instance.app.events.dispatcher_cls = "workers.events:GatheringDispatcher"
 
 
