@@ -16,7 +16,7 @@ from typing import Protocol
 from commands.broker import Broker
 from commands.job import PaintJob, Report
 from commands.outputs import PaintTask
-from commands.progress import Display
+from commands.progress import Display, counted
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, Stopped
 from pipeline.frame import Look
@@ -112,7 +112,8 @@ class Batch:
             seconds = self._run(job, sink.keep_partial, task)
             sink.finish()
         report = job.report(str(task.source), str(task.output), seconds)
-        self._show.end(task, f"{task.output}: {report.frames} frames in {seconds:.1f} s, {report.fps:.1f} FPS")
+        frames = counted(report.frames, "frame")
+        self._show.end(task, f"{task.output}: {frames} in {seconds:.1f} s, {report.fps:.1f} FPS")
         return report
 
     def _run(self, job: PaintJob, keep_partial: Callable[[], object], task: PaintTask) -> float:

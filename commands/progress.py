@@ -16,6 +16,11 @@ from commands.outputs import PaintTask
 _LINE_S = 2.0
 
 
+def counted(number: int | None, noun: str) -> str:
+    """Return "1 frame", "2 frames", or "? frames" where nobody knows."""
+    return f"{'?' if number is None else number} {noun}{'' if number == 1 else 's'}"
+
+
 class Display(Protocol):
     """Shows jobs. Called from the jobs' threads."""
 
@@ -88,7 +93,7 @@ class Lines:
 
     def begin(self, task: PaintTask, total: int | None) -> None:
         """Say that a job begins."""
-        self.say(f"{task.source.name} → {task.style.name}: {'?' if total is None else total} frames")
+        self.say(f"{task.source.name} → {task.style.name}: {counted(total, 'frame')}")
 
     def update(self, task: PaintTask, progress: JobProgress) -> None:
         """Say how far a job is, at most every two seconds."""
@@ -100,7 +105,7 @@ class Lines:
         if total and progress.fps:
             eta = f", {max(0, total - progress.done) / progress.fps:.0f} s left"
         self.say(
-            f"{task.source.name} → {task.style.name}: {progress.done}/{total or '?'} frames, "
+            f"{task.source.name} → {task.style.name}: {progress.done}/{counted(total or None, 'frame')}, "
             f"{progress.fps:.1f} FPS, {progress.in_flight} in flight{eta}"
         )
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from commands.census import Census, StreamLine, census, glance, slot_of
 from commands.exporter import serve_metrics
@@ -104,9 +105,10 @@ def _screen(seen: Census, url: str) -> Group:
     bound = f" of {_megabytes(seen.max_bytes)}" if seen.max_bytes else ""
     hosts = len({beat.host for beat in seen.workers})
     fps = sum(beat.fps for beat in seen.workers)
-    head = f"{without_password(url)}  {_megabytes(seen.used_bytes)}{bound}"
-    crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS"
-    return Group(f"{head}\n{crew}", _styles(seen), _workers(seen.workers), _streams(seen.streams))
+    # A line of its own: the embedded server's socket has a long path. `--json` has it whole, however long.
+    address = Text(without_password(url), no_wrap=True, overflow="ellipsis")
+    crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS   memory {_megabytes(seen.used_bytes)}{bound}"
+    return Group(address, crew, _styles(seen), _workers(seen.workers), _streams(seen.streams))
 
 
 def _styles(seen: Census) -> Table:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -25,9 +26,9 @@ WORKER = WorkerBeat(
 )
 
 
-def painter(*words: str, broker: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run one command."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": broker, "COLUMNS": "140"}
+def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.CompletedProcess[str]":
+    """Run one command on a terminal so wide."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": broker, "COLUMNS": str(columns)}
     argv = [sys.executable, "-m", "cli", *words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
 
@@ -46,6 +47,15 @@ def test_the_screen_names_hosts_slots_styles_and_streams(fleet: EmbeddedServer) 
     assert done.returncode == 0, done.stderr
     wanted = ["desk", "cpu0", "wave", "5.0", "50%", "250 MB", "70", "640×480", "workers 1   hosts 1", "starry"]
     assert [word for word in wanted if word not in done.stdout] == []
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_no_line_of_the_screen_breaks_in_two(fleet: EmbeddedServer, columns: int) -> None:
+    lines = painter("status", broker=fleet.url, columns=columns).stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert lines[0] == (fleet.url if len(fleet.url) <= columns else f"{fleet.url[: columns - 1]}…")
+    assert re.fullmatch(r"workers \d   hosts \d   [\d.]+ FPS   memory \d+ MB of \d+ MB", lines[1])
+    assert lines[2].startswith("style ")
 
 
 def test_json_is_one_object_with_the_same_numbers(fleet: EmbeddedServer) -> None:

@@ -1,0 +1,27 @@
+"""The plain lines of a job: one of a thing is not several."""
+
+from pathlib import Path
+
+import pytest
+
+from commands.job import Progress
+from commands.outputs import PaintTask
+from commands.progress import Lines, counted
+from workers.styles import find_style
+
+TASK = PaintTask(Path("sea.jpg"), find_style("wave"), Path("sea.wave.jpg"))
+
+
+@pytest.mark.parametrize(("number", "said"), [(None, "? frames"), (0, "0 frames"), (1, "1 frame"), (2, "2 frames")])
+def test_one_is_not_said_as_several(number: int | None, said: str) -> None:
+    assert counted(number, "frame") == said
+
+
+def test_a_photo_is_one_frame_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.begin(TASK, 1)
+    lines.update(TASK, Progress(done=0, total=1, in_flight=1, fps=0.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "sea.jpg → wave: 1 frame",
+        "sea.jpg → wave: 0/1 frame, 0.0 FPS, 1 in flight",
+    ]
