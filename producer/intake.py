@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count
 
 from pipeline.codec import probe
 from pipeline.errors import WireError
@@ -16,10 +16,10 @@ class LiveSession:
     """One browser's camera: one picture in, one feed for each style. Not shared between threads."""
 
     def __init__(self, feed: Callable[[str, str, Look], LiveFeed], name: str, limits: Limits) -> None:
-        self._open, self._name, self._limits = feed, name, limits
+        self._open, self._limits = feed, limits
         self._feeds: dict[str, LiveFeed] = {}
-        # Names are never used twice: a feed may go on under another style than it was opened for.
-        self._numbers = count(1)
+        # None is used twice: a feed may go on under another style than it was opened for.
+        self._names = chain([name], (f"{name}.{number}" for number in count(1)))
 
     @property
     def streams(self) -> Mapping[str, str]:
@@ -50,8 +50,7 @@ class LiveSession:
             if style in self._feeds:
                 self._feeds[style].choose(style, look)
             else:
-                stream = self._name if not self._feeds and len(styles) == 1 else f"{self._name}.{next(self._numbers)}"
-                self._feeds[style] = self._open(stream, style, look)
+                self._feeds[style] = self._open(next(self._names), style, look)
                 self._feeds[style].start()
 
     def close(self) -> None:
