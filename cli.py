@@ -5,6 +5,7 @@ Exit codes: 0 done; 2 wrong before work began; 1 failed later; 130 stopped by Ct
 
 import signal
 import sys
+import time
 import traceback
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -34,6 +35,10 @@ COMMANDS = {
 }
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+# For so long asking again changes nothing: every wait on the way out has a deadline, and cut short it would leave
+# workers and half-written files. Then it counts anew, since Python drops what it raises inside a finalizer: a command
+# that never heard of the first Ctrl-C must not be deaf to all others.
+_AGAIN_S = 60.0
 
 # Typer carries a click of its own and exports only the leaves of its errors; this is their root.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -66,10 +71,17 @@ def root(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say ever
 
 def main() -> NoReturn:
     """Run one command and exit with its code."""
+    stop = _Stop()
     for signum in _STOPS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
-            signal.signal(signum, _stop)
-    sys.exit(_run())
+            signal.signal(signum, stop)
+    try:
+        code = _run()
+    finally:
+        # Python puts handlers, not this, back to the default at its exit.
+        for signum in _STOPS:
+            signal.signal(signum, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -97,17 +109,20 @@ def _say(problem: object, code: int) -> int:
     return code
 
 
-def _stop(signum: int, frame: object) -> NoReturn:
-    """Stop cleanly, SIGTERM as Ctrl-C.
+class _Stop:
+    """A signal handler: SIGTERM stops as cleanly as Ctrl-C."""
 
-    Asking again changes nothing: every wait on the way out has a deadline, and cut short it would leave workers and
-    half-written files. Ignored rather than handled, since Python puts handlers, not this, back to the default at exit.
-    """
-    for each in _STOPS:
-        signal.signal(each, signal.SIG_IGN)
-    if signum == signal.SIGTERM:
-        raise SystemExit(EXIT_TERMINATED)
-    raise KeyboardInterrupt
+    def __init__(self) -> None:
+        self._asked_s = float("-inf")
+
+    def __call__(self, signum: int, frame: object) -> None:
+        now_s = time.monotonic()
+        if now_s - self._asked_s < _AGAIN_S:
+            return
+        self._asked_s = now_s
+        if signum == signal.SIGTERM:
+            raise SystemExit(EXIT_TERMINATED)
+        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

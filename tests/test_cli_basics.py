@@ -29,7 +29,7 @@ Painter = Callable[..., Outcome]
 @pytest.fixture
 def painter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Painter]:
     """`painter("paint", "x.mp4")`: run a command in this process."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*words: str | Path) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["painter", *map(str, words)])
@@ -39,7 +39,8 @@ def painter(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return Outcome(int(ended.value.code or 0), out, err)
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)
 
 
 @pytest.fixture
@@ -142,3 +143,31 @@ def test_console_script_is_installed() -> None:
     done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
     assert "paint" in done.stdout
+
+
+def test_a_stop_that_was_lost_in_a_finalizer_can_be_asked_for_again() -> None:
+    """The first Ctrl-C meets a `__del__`, where Python drops what is raised; each later one comes a minute after."""
+    command = """
+import os, signal, sys, time
+import cli
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def app(**_):
+    Last()
+    os.kill(os.getpid(), signal.SIGINT)
+    minutes = time.monotonic() + 61
+    time.monotonic = lambda: minutes
+    print("goes on", flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+
+cli.app = app
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "goes on\n"), done.stderr
+    assert "painter: stopped" in done.stderr
