@@ -34,7 +34,9 @@ from viewer.sink import open_sink
 from workers.styles import find_style, load_engine
 from workers.stylize import stylize
 
-_STYLE, _SLEEPING, _STALLING = "wave", "test-sleep-60", "test-sleep-40"
+_STYLE, _SLEEPING = "wave", "test-sleep-60"
+# So slow that the painters are what a film waits for: one killed while it has no frame makes no stall.
+_STALLING = "test-sleep-100"
 _FPS = 24
 _KILL_AT = 40
 

@@ -55,7 +55,7 @@ def _files(found: Figures) -> str:
             ),
             _whole(found["whole commands"]),
             _table(("60 ms painter", "frames/s"), sleeping),
-            _table(("longest time without a frame", "s"), stalls),
+            _table(("longest time without a frame, two painters of 100 ms", "s"), stalls),
         ]
     )
 
