@@ -135,7 +135,7 @@ def length(container: InputContainer, stream: VideoStream) -> Fraction | None:
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
+def _display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
     """Return how a decoded picture is to be turned, None for as it is. Angles between right ones are left alone."""
     # An item read, not `get`: PyAV finds side data by its type, not by its name.
     side_data = cast(Mapping[Any, Any], picture.side_data)
@@ -147,6 +147,24 @@ def display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
     if abs(int(b)) > abs(int(a)):
         return DisplayMatrix(True, bool(c < 0), bool(b < 0))
     return DisplayMatrix(False, bool(a < 0), bool(d < 0)) if a < 0 or d < 0 else None
+
+
+class Orientation:
+    """How the pictures of one stream are to be turned; read again when the angle changes.
+
+    PyAV ties a picture that is asked for its side data into a reference cycle. Asked of each, they stayed until the
+    garbage collector came by, hundreds at a time: `painter live --loop` grew by 200 MB in 25 minutes.
+    """
+
+    def __init__(self) -> None:
+        self._angle: int | None = None
+        self._matrix: DisplayMatrix | None = None
+
+    def of(self, picture: VideoFrame) -> DisplayMatrix | None:
+        """Return how this picture is to be turned, None for as it is."""
+        if picture.rotation != self._angle:
+            self._angle, self._matrix = picture.rotation, _display_matrix(picture)
+        return self._matrix
 
 
 def upright(pixels: NDArray[np.uint8], matrix: DisplayMatrix | None) -> NDArray[np.uint8]:

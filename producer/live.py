@@ -8,6 +8,7 @@ what was sent: a frame and its place are one question, so that where the server 
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from pipeline.queues import queue_of
 from pipeline.records import Fate, Placing, look_facts
 from pipeline.resend import overdue
 from pipeline.transport import Transport
-from pipeline.window import LiveWindow
+from pipeline.window import LiveWindow, live_places
 from pipeline.wire import Message, Ticket
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ class LiveFeed:
         # In which style each frame in flight is painted: its place is in that style's window, whatever is chosen since.
         self._painting: dict[int, str] = {}
         self._places = 1
+        # Of the last questions.
+        self._round_trips_s: deque[float] = deque(maxlen=10)
         self._known = False
         self._beat_s = float("-inf")
         self._stopped = False
@@ -147,10 +150,7 @@ class LiveFeed:
                 window = LiveWindow(style, self._places)
                 # Calls are read at every frame, or they would pile up behind a stream that never waits for one. A frame
                 # goes with its question only where a place is likely: otherwise it would be encoded and sent in vain.
-                if called(0.0) or is_free:
-                    placing = self._send(window)
-                else:
-                    placing = self._known_by(self._transport.ask_place(self.stream, window))
+                placing = self._send(window) if called(0.0) or is_free else self._ask(window)
                 is_free = placing.is_free or (placing.fate is Fate.WAIT and called(_POLL_S))
 
     def _wait_for_frame(self, timeout_s: float) -> bool:
@@ -158,6 +158,12 @@ class LiveFeed:
             return self._changed.wait_for(lambda: self._newest is not None or self._stopped, timeout_s) and (
                 self._newest is not None
             )
+
+    def _ask(self, window: LiveWindow) -> Placing:
+        asked_s = self._clock()
+        placing = self._transport.ask_place(self.stream, window)
+        self._round_trips_s.append(self._clock() - asked_s)
+        return self._known_by(placing)
 
     def _send(self, window: LiveWindow) -> Placing:
         with self._changed:
@@ -168,9 +174,11 @@ class LiveFeed:
         try:
             frame = offered() if callable(offered) else offered
             ticket = self._channel.pack(window.style, Ticket(self.stream, seq, 1, live=True, look=look))
+            sent_s = self._clock()
             placing = self._transport.submit_live(
                 self.stream, replace(frame, seq=seq), ticket, window=window, dropped=self._dropped
             )
+            self._round_trips_s.append(self._clock() - sent_s)
         except Exception as error:
             with self._changed:
                 self._dropped += 1
@@ -243,8 +251,9 @@ class LiveFeed:
         if now_s - self._beat_s >= _BEAT_S:
             self._beat_s = now_s
             self._transport.touch_stream(self.stream)
-            painters = sum(beat.threads for beat in self._transport.workers() if beat.style == self._style)
-            self._places = painters + 1
+            painters = [beat for beat in self._transport.workers() if beat.style == self._style]
+            # The shortest: a machine that stood still for a moment is no long line.
+            self._places = live_places(painters, min(self._round_trips_s, default=0.0))
         # Of frames sent from here on nothing is known yet.
         before = dict(self._painting)
         flight = self._transport.flight(self.stream, queue_of(self._style, live=True))

@@ -25,7 +25,7 @@ from pipeline.connection import without_password
 from pipeline.errors import SourceError, UsageError
 from pipeline.frame import ColourTags, Frame
 from producer.capture import Picture
-from producer.demux import display_matrix, upright
+from producer.demux import Orientation, upright
 from producer.video import VideoSource
 
 # What a network camera may take to answer, and to send its next packet, before the connection counts as broken.
@@ -129,6 +129,7 @@ class UrlReader:
             self._container.close()
             raise
         self._pictures = _decoded(self._container, stream)
+        self._orientation = Orientation()
         self._is_file = self._container.duration is not None
 
     def read(self) -> Picture | None:
@@ -138,7 +139,8 @@ class UrlReader:
         except (av.FFmpegError, OSError) as error:
             raise SourceError(f"{self._label}: {_reason(error, 'sends nothing')}") from error
         if picture is not None:
-            return Picture(_to_bgr(picture), picture.time if self._is_file else None)
+            pixels = upright(_to_bgr(picture), self._orientation.of(picture))
+            return Picture(pixels, picture.time if self._is_file else None)
         if self._is_file:
             return None
         raise SourceError(f"{self._label}: the stream ended")
@@ -188,7 +190,7 @@ def _to_bgr(picture: VideoFrame) -> NDArray[np.uint8]:
         src_colorspace=colour.matrix(tags, picture.width, picture.height),
         src_color_range=colour.sample_range(tags),
     )
-    return upright(np.asarray(bgr.to_ndarray(), np.uint8), display_matrix(picture))
+    return np.asarray(bgr.to_ndarray(), np.uint8)
 
 
 def _reason(error: Exception, timed_out: str) -> str:

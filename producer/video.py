@@ -22,7 +22,7 @@ from pipeline import colour
 from pipeline.errors import SourceError, UsageError
 from pipeline.frame import ColourTags, Frame, StreamInfo
 from producer.deinterlace import deinterlaced
-from producer.demux import BrokenRead, display_matrix, length, open_video, packets, pts_at, upright
+from producer.demux import BrokenRead, Orientation, length, open_video, packets, pts_at, upright
 from producer.tonemap import SDR_TAGS, is_hdr, to_sdr
 
 # BGR and back to YUV 4:2:0, bigbuckbunny 1280×720, 2 cores, 2026-11: luma 77.3 dB at 4.9 ms a frame with these flags,
@@ -41,6 +41,7 @@ class VideoSource:
         """Open the file and decode its first frame. Raises `UsageError` for what is not a video to paint."""
         self.path = path
         self._closed = False
+        self._orientation = Orientation()
         with open_video(path) as (container, stream):
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
@@ -67,7 +68,7 @@ class VideoSource:
             pixels = self._to_bgr(reformatter, picture)
             if picture.interlaced_frame:
                 pixels = deinterlaced(pixels)
-            yield Frame(seq, pts, upright(pixels, display_matrix(picture)))
+            yield Frame(seq, pts, upright(pixels, self._orientation.of(picture)))
 
     def close(self) -> None:
         """End a running iteration at its next frame."""
@@ -121,7 +122,7 @@ class VideoSource:
 
     def _describe(self, first: VideoFrame, frames: int | None) -> StreamInfo:
         height, width = first.height, first.width
-        if (matrix := display_matrix(first)) and matrix.swaps_axes:
+        if (matrix := self._orientation.of(first)) and matrix.swaps_axes:
             height, width = width, height
         shown = SDR_TAGS if is_hdr(self._tags.transfer) else self._tags
         return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, colour=shown)

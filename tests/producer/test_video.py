@@ -1,5 +1,6 @@
 """A video source gives each frame once, upright, with its own time and colours, and says where a file broke."""
 
+import gc
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -172,6 +173,18 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
 def test_a_frame_above_the_limit_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="128×96 is more than the 3000 pixels allowed"):
         VideoSource(make_clip(tmp_path / "clip.mp4"), max_pixels=3000)
+
+
+def test_no_picture_outlives_its_frame(tmp_path: Path) -> None:
+    source = VideoSource(make_clip(tmp_path / "film.mp4", Clip(frames=60)))
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in source.frames()) == 60
+        # What only the garbage collector can free; pictures among it would be megabytes each.
+        assert gc.collect() < 60
+    finally:
+        gc.enable()
 
 
 def test_closing_ends_a_running_iteration(tmp_path: Path) -> None:
