@@ -7,7 +7,7 @@
     painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
     stream:<stream>       hash     producer, viewer     all               style, look, mode, size, counters; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
-    live:<style>          zset     live producer        live producers    the live window: stream:seq → ms of its place
+    live:<style>          zset     producer, worker     live producers    the window: stream:seq, or who is called → ms
     asking:<style>        zset     live producer        worker, producers stream → ms it last asked for a place
     served:<style>        zset     live producer        worker, producers stream → ms it was last served
     credit:<style>        pub/sub  worker               live producers    whose turn a free place is; nothing kept
@@ -187,7 +187,7 @@ class Transport:
 
     def _place(self, stream: str, seq: int, window: LiveWindow, ticket: Message | None, *told: bytes | int) -> Placing:
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
-        asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
+        asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS)
         with translated():
             found = self._submit_live(
                 keys=[*keys, *_queue(ticket)], args=[*told, *asked, ticket.body if ticket else b""]
@@ -403,7 +403,7 @@ class Transport:
         self, stream: str, seq: int, held: str, style: str, kind: str, entry: Mapping[str, str | bytes]
     ) -> bool:
         keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", *_window(style)]
-        told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _ASKING_MS, STREAM_TTL_MS, kind)
+        told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _PLACE_MS, _ASKING_MS, STREAM_TTL_MS, kind)
         with translated():
             return bool(self._publish(keys=keys, args=[*told, *(part for pair in entry.items() for part in pair)]))
 

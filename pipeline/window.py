@@ -4,7 +4,10 @@ Pure: who waits and how is the producers' business. A file's frame holds its cre
 written it, so a slow encoder slows the painters instead of filling the server.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pipeline.records import WorkerBeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,17 @@ class LiveWindow:
 
     style: str
     places: int
+
+
+def live_places(painters: Sequence[WorkerBeat], round_trip_s: float) -> int:
+    """Return how many places a style's live window has for a producer `round_trip_s` from the server.
+
+    One for each painting thread and one that waits its turn; from far away as many more as are painted until a place
+    that came back is taken again. Near the server that is none: the queue there grows by no frame.
+    """
+    busy = [beat for beat in painters if beat.busy > 0]
+    rate_fps = sum(beat.fps / beat.busy for beat in busy)
+    return sum(beat.threads for beat in painters) + 1 + round(rate_fps * round_trip_s)
 
 
 def window_size(painting_threads: int) -> int:

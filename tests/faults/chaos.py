@@ -267,6 +267,8 @@ class Chaos:
     def _at_rest(self) -> dict[str, int]:
         """Freeze the producers until nothing is in flight; return what was painted of each stream."""
         self._to_all(signal.SIGSTOP)
+        # What they sent just before may still be at the door.
+        self._stage.wait_s(0.3)
         painted = {}
         for name in _CAMS:
 

@@ -5,10 +5,11 @@ import pytest
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull
 from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.records import Fate, StreamCard
+from pipeline.records import Fate, StreamCard, WorkerBeat
 from pipeline.transport import Transport
-from pipeline.window import LiveWindow
+from pipeline.window import LiveWindow, live_places
 from pipeline.wire import Stages
+from tests.conftest import WaitUntil
 
 ONE, TWO = (LiveWindow("wave", places) for places in (1, 2))
 LEASE_MS = 60_000
@@ -115,20 +116,44 @@ def test_a_place_that_comes_back_calls_the_stream_whose_turn_it_is(opened: Trans
         assert not one(0.05)
 
 
-def test_two_places_that_come_back_at_once_call_two_streams(opened: Transport) -> None:
-    with opened.credits("wave", "three") as three:
-        assert send(opened, "three", 0) is Fate.SENT
-        assert paint(opened, "three", 0)
-        assert three(1.0)
+def test_two_places_that_come_back_at_once_are_kept_for_two_streams(opened: Transport) -> None:
+    with opened.credits("wave", "two") as two, opened.credits("wave", "three") as three:
         for seq in range(2):
             assert send(opened, "one", seq, TWO) is Fate.SENT
         for stream in ("three", "two"):
             assert not opened.ask_place(stream, TWO).is_free
         for seq in range(2):
             assert paint(opened, "one", seq)
-        assert not three(0.05)
-        assert send(opened, "two", 0, TWO) is Fate.SENT
+        # Called and on their way: nobody else comes between.
+        assert send(opened, "one", 2, TWO) is Fate.WAIT
         assert three(1.0)
+        assert two(1.0)
+        assert send(opened, "two", 0, TWO) is Fate.SENT
+        assert send(opened, "three", 0, TWO) is Fate.SENT
+        assert send(opened, "one", 2, TWO) is Fate.WAIT
+
+
+def test_a_place_kept_for_a_stream_that_does_not_come_is_free_again(opened: Transport, wait_until: WaitUntil) -> None:
+    assert send(opened, "one", 0) is Fate.SENT
+    assert not opened.ask_place("two", ONE).is_free
+    assert paint(opened, "one", 0)
+    assert send(opened, "one", 1) is Fate.WAIT
+    wait_until(lambda: send(opened, "one", 1) is Fate.SENT)
+
+
+@pytest.mark.parametrize(
+    ("painters", "round_trip_s", "places"),
+    [
+        ([], 0.1, 1),
+        ([WorkerBeat("w", "wave", "cpu", 2)], 0.1, 3),
+        ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.0002, 2),
+        ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.1, 4),
+        ([WorkerBeat(f"w{n}", "wave", "cpu", 1, fps=16.0, busy=1.0) for n in range(4)], 0.1, 11),
+    ],
+    ids=["nobody paints", "idle", "near", "far", "four, far"],
+)
+def test_the_window_is_wider_from_far_away(painters: list[WorkerBeat], round_trip_s: float, places: int) -> None:
+    assert live_places(painters, round_trip_s) == places
 
 
 def test_a_full_server_refuses_a_frame_whole(opened: Transport, server: EmbeddedServer) -> None:
