@@ -54,9 +54,10 @@ class LiveFeed:
         self._style, self._look = style, look
         self._changed = threading.Condition()
         self._newest: Offered | None = None
-        # Since the stream began: told as a sum, so that telling it twice does no harm.
+        # Since the stream began, other producers' included: told as a sum, so that telling it twice does no harm.
         self._dropped = 0
         self._seq = 0
+        self._has_joined = False
         # The style of a frame whose answer was lost: it counts as dropped, but may be in flight under the next number.
         self._unsure = ""
         # In which style each frame in flight is painted: its place is in that style's window, whatever is chosen since.
@@ -227,9 +228,20 @@ class LiveFeed:
 
     def _open(self) -> None:
         if not self._known:
+            self._join()
             facts = {"mode": str(Mode.LIVE), "style": self._style, "maxlen": _MAXLEN, **look_facts(self._look)}
             self._transport.open_stream(self.stream, facts)
             self._known = True
+
+    def _join(self) -> None:
+        """Go on where another producer of this name ended: counters only rise, and its numbers are not used again."""
+        if self._has_joined:
+            return
+        left = self._transport.stream_facts(self.stream)
+        with self._changed:
+            self._dropped += int(left.get("dropped", 0))
+        self._seq = int(left.get("seq", -1)) + 1
+        self._has_joined = True
 
     def _watch(self) -> None:
         while not self._stopped:

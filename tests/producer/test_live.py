@@ -168,16 +168,20 @@ def test_frames_whose_answer_was_lost_are_counted_once(server: EmbeddedServer, w
     transport.close()
 
 
-def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers(bench: Bench, wait_until: WaitUntil) -> None:
+def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers_and_counters(
+    bench: Bench, wait_until: WaitUntil
+) -> None:
     bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
     left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-    bench.transport.submit_live("cam", left, window=LiveWindow("wave", 1), dropped=0)
+    bench.transport.submit_live("cam", left, window=LiveWindow("wave", 1), dropped=5)
     bench.transport.give_up("wave", "cam", 7, *bench.transport.flight("cam", "q").scores.values(), "its producer died")
     feed = bench.feed("cam")
     feed.offer(picture(0))
     wait_until(lambda: bench.tickets)
     assert [ticket.seq for _, ticket in bench.tickets] == [8]
-    assert sums_hold(bench.card("cam"))
+    card = bench.card("cam")
+    assert (card.captured, card.dropped, card.failed) == (7, 5, 1), "counters only rise"
+    assert sums_hold(card)
     feed.close()
 
 
