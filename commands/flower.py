@@ -1,5 +1,8 @@
 """`painter flower`: Flower on our workers, with our settings; closed to other machines unless it has a password."""
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +40,13 @@ def flower(
     argv = flower_argv(host, port, basic_auth=basic_auth, certfile=certfile, keyfile=keyfile)
     with open_broker(broker) as server:
         typer.echo(f"Flower on {'https' if certfile else 'http'}://{host}:{port}", err=True)
-        create_app(server.url).start(argv)
+        # It does return, whatever its stub says.
+        start: Callable[[list[str]], object] = create_app(server.url).start
+        start(argv)
+    # Its threads may be asking the workers something: of a server that is gone they would ask for ever, and Python's
+    # own way out waits for them (two of twelve ended so).
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def flower_argv(
