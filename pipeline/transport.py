@@ -187,7 +187,7 @@ class Transport:
 
     def _place(self, stream: str, seq: int, window: LiveWindow, ticket: Message | None, *told: bytes | int) -> Placing:
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
-        asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS)
+        asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
         with translated():
             found = self._submit_live(
                 keys=[*keys, *_queue(ticket)], args=[*told, *asked, ticket.body if ticket else b""]

@@ -17,3 +17,10 @@ local function turn(asking, served, since, first)
   return first
 end
 
+-- Keep a free place for `stream` until then, and have it hear so.
+local function call(live, asking, stream, channel, held_at)
+  redis.call('ZREM', asking, stream)
+  redis.call('ZADD', live, held_at, stream)
+  redis.call('PUBLISH', channel, stream)
+end
+

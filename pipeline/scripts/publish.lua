@@ -14,10 +14,10 @@ end
 if redis.call('ZREM', KEYS[5], ARGV[3]) == 1 then
   local stream = turn(KEYS[6], KEYS[7], now - tonumber(ARGV[6]))
   if stream then
-    redis.call('ZREM', KEYS[6], stream)
-    redis.call('ZADD', KEYS[5], now - ARGV[5] + ARGV[6], stream)
+    call(KEYS[5], KEYS[6], stream, ARGV[4], now - ARGV[5] + ARGV[6])
+  else
+    redis.call('PUBLISH', ARGV[4], '')
   end
-  redis.call('PUBLISH', ARGV[4], stream or '')
 end
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
   if redis.call('EXISTS', KEYS[4]) == 1 then redis.pcall('HINCRBY', KEYS[4], 'duplicates', 1) end

@@ -133,6 +133,16 @@ def test_two_places_that_come_back_at_once_are_kept_for_two_streams(opened: Tran
         assert send(opened, "one", 2, TWO) is Fate.WAIT
 
 
+def test_no_place_stays_free_because_it_is_another_streams_turn(opened: Transport) -> None:
+    with opened.credits("wave", "two") as two:
+        assert send(opened, "one", 0) is Fate.SENT
+        assert not opened.ask_place("two", ONE).is_free
+        # A painter came. It is the other's turn, and the other waits for a call.
+        assert not opened.ask_place("one", TWO).is_free
+        assert two(1.0)
+        assert send(opened, "two", 0, TWO) is Fate.SENT
+
+
 def test_a_place_kept_for_a_stream_that_does_not_come_is_free_again(opened: Transport, wait_until: WaitUntil) -> None:
     assert send(opened, "one", 0) is Fate.SENT
     assert not opened.ask_place("two", ONE).is_free
