@@ -41,6 +41,9 @@ broker_transport_options = {
     "visibility_timeout": int(_settings().hang_s) + 10,
     "unacked_restore_interval": 1,
     "unacked_restore_throttle": 1,
+    # The sweep holds a lock for some ms. One taken for a worker that no longer waits for the answer, as after a server
+    # that stood still for 8 s, is held by nobody: by default for 300 s, in which no ticket came back.
+    "unacked_mutex_expire": 10,
     # A half-open connection is noticed in about 11 s instead of 51 s.
     "health_check_interval": 5,
     "socket_timeout": 5,

@@ -60,6 +60,8 @@ def test_a_server_frozen_for_ten_seconds(stage: Stage, film: Film, tmp_path: Pat
     finally:
         os.kill(stage.server.pid, signal.SIGCONT)
     stage.goes_on(watcher, 10)
+    with open_client(stage.server.url) as client:
+        assert client.pttl("unacked_mutex") <= 10_000, "Celery's redelivery goes on soon too"
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
     stage.require_sound(watcher)
