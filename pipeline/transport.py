@@ -1,4 +1,4 @@
-"""Every command of ours to the server, and the whole schema. Nobody else talks to it (Celery keeps its own keys).
+"""Every command of ours to the server (a viewer's in `viewing.py`), and the whole schema. Celery keeps its own keys.
 
     key                   type     written by           read by           life
     style.<style>[.live]  list     Celery (producer)    Celery (worker)   Celery's own queues of tickets
@@ -22,36 +22,20 @@ failed), `source` (the source's bytes while a viewer compares) and `frame` and `
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
 
 import redis
 
-from pipeline.connection import hear, open_client, script, translated
-from pipeline.frame import EncodedFrame, Look
+from pipeline.connection import hear, script, translated
+from pipeline.frame import EncodedFrame
 from pipeline.rebalance import Rename
-from pipeline.records import (
-    Claim,
-    Entry,
-    Flight,
-    Placing,
-    StreamCard,
-    WorkerBeat,
-    look_facts,
-    number,
-    parse_beat,
-    parse_card,
-    parse_entry,
-    parse_placing,
-)
+from pipeline.records import Claim, Flight, Placing, WorkerBeat, number, parse_placing
+from pipeline.viewing import STREAM_TTL_MS, WORKER_TTL_MS, Viewing
 from pipeline.window import LiveWindow
 from pipeline.wire import Message, Stages, pack_frame, pack_stages
 
-# A stream whose producer gave no sign for this long is over; its keys go by themselves.
-STREAM_TTL_MS = 60_000
-WORKER_TTL_MS = 6_000
 # A place in the live window outlives its frame's longest wait and lease; only a dead producer leaves one so long.
 _PLACE_MS = 10_000
 # Who asked for a place within this time counts as waiting; the poll behind the wake-ups is well below it.
@@ -60,16 +44,13 @@ _ASKING_MS = 400
 _TURN_MS = 5_000
 # A move counts until its new worker gave a sign of life; a launcher that died over it must not count for ever.
 MOVE_MS = 60_000
-# A viewer that compares says so again within this time.
-COMPARE_MS = 5_000
 
 
-class Transport:
-    """The server as the rooms know it; threads may share it. Every method raises `ServerGone` or `ServerFull`."""
+class Transport(Viewing):
+    """The server as those know it who send frames, paint them and bring workers; a viewer's part comes along."""
 
     def __init__(self, client: "redis.Redis") -> None:
-        # redis-py types its answers as unions over every option of a client; `records.py` reads them.
-        self._redis: Any = client
+        super().__init__(client)
         # Deadline of each frame this process holds: only its holder may renew, release or fail it.
         self._leases: dict[tuple[str, int], int] = {}
         self._submit = client.register_script(script("submit"))
@@ -78,15 +59,6 @@ class Transport:
         self._publish = client.register_script(script("publish"))
         self._submit_live = client.register_script(script("submit_live"))
         self._move = client.register_script(script("move"))
-
-    @classmethod
-    def connect(cls, url: str) -> "Transport":
-        """Make a client for a Celery-style URL; nothing is sent before the first call."""
-        return cls(open_client(url))
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._redis.close()
 
     # -- producer ----------------------------------------------------------------------------------------------
 
@@ -108,14 +80,12 @@ class Transport:
             batch.zadd("streams", {stream: now})
             batch.execute()
 
-    def submit(
-        self, stream: str, seq: int, document: bytes, ticket: Message | None = None, *, expected: float | None = None
-    ) -> bool:
+    def submit(self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None) -> bool:
         """Put a frame in flight and queue its ticket. A resend names the score it `expected`; False: no longer so."""
-        keys, body = [f"frame:{stream}:{seq}", f"inflight:{stream}", *_queue(ticket)], ticket.body if ticket else b""
+        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", ticket.queue]
         score = "" if expected is None else number(expected)
         with translated():
-            return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score, body]))
+            return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score, ticket.body]))
 
     def flight(self, stream: str, queue: str) -> Flight:
         """Return everything a producer decides resends from, read at one moment."""
@@ -158,11 +128,6 @@ class Transport:
                 f"painted:{stream}", minid=f"{milliseconds.decode()}-{int(counter) + 1}", approximate=False
             )
 
-    def stream_facts(self, stream: str) -> dict[str, str]:
-        """Return the hash of `stream`, empty when it is over."""
-        with translated():
-            return {k.decode(): v.decode() for k, v in self._redis.hgetall(f"stream:{stream}").items()}
-
     # -- live producer -----------------------------------------------------------------------------------------
 
     def return_place(self, style: str, stream: str, seq: int) -> None:
@@ -173,25 +138,27 @@ class Transport:
 
     def ask_place(self, stream: str, window: LiveWindow) -> Placing:
         """Ask for a place for a frame that waits; the stream served longest ago goes first. Nothing is taken yet."""
-        return self._place(stream, -1, window, None, b"", -1, 0, 0, 0)
+        return self._place(stream, window, b"", -1, 0, 0, 0)
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, window: LiveWindow, dropped: int
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, dropped: int
     ) -> Placing:
         """Put a frame in flight if there is a place for it; if not, the stream asks for one.
 
         `dropped` counts since the stream began. The same `seq` again changes nothing.
         """
         told = (pack_frame(frame), frame.seq, dropped, frame.width, frame.height)
-        return self._place(stream, frame.seq, window, ticket, *told)
+        return self._place(stream, window, *told, ticket=ticket)
 
-    def _place(self, stream: str, seq: int, window: LiveWindow, ticket: Message | None, *told: bytes | int) -> Placing:
+    def _place(
+        self, stream: str, window: LiveWindow, document: bytes, seq: int, *told: int, ticket: Message | None = None
+    ) -> Placing:
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
         asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
+        # The ticket and its queue come last: whoever only asks names none.
+        queue, body = ([ticket.queue], [ticket.body]) if ticket else ([], [])
         with translated():
-            found = self._submit_live(
-                keys=[*keys, *_queue(ticket)], args=[*told, *asked, ticket.body if ticket else b""]
-            )
+            found = self._submit_live(keys=[*keys, *queue], args=[document, seq, *told, *asked, *body])
         return parse_placing(*found)
 
     def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
@@ -295,100 +262,6 @@ class Transport:
         with translated():
             self._redis.zrem("moves", f"{move.old} {move.new}")
 
-    # -- anyone ------------------------------------------------------------------------------------------------
-
-    def now_ms(self) -> int:
-        """Return the server's clock."""
-        with translated():
-            seconds, micros = self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
-
-    def workers(self) -> list[WorkerBeat]:
-        """Return the workers that gave a sign within the last 6 s, by name; older ones are forgotten."""
-        with translated():
-            now = self.now_ms()
-            self._redis.zremrangebyscore("workers", "-inf", now - WORKER_TTL_MS)
-            names = sorted(name.decode() for name in self._redis.zrange("workers", 0, -1))
-            with self._redis.pipeline(transaction=False) as batch:
-                for name in names:
-                    batch.hgetall(f"worker:{name}")
-                return [parse_beat(found) for found in batch.execute() if found]
-
-    def queue_lengths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many tickets wait in each queue."""
-        with translated(), self._redis.pipeline(transaction=False) as batch:
-            for queue in queues:
-                batch.llen(queue)
-            return dict(zip(queues, batch.execute(), strict=True))
-
-    def memory(self) -> tuple[int, int]:
-        """Return the bytes the server uses, and may use at most (0: without bound)."""
-        with translated():
-            found = self._redis.info("memory")
-        return int(found["used_memory"]), int(found.get("maxmemory", 0))
-
-    def newest(self, stream: str) -> Entry | None:
-        """Return the newest painted entry of `stream`, None before the first."""
-        with translated():
-            found = self._redis.xrevrange(f"painted:{stream}", count=1)
-        return parse_entry(*found[0]) if found else None
-
-    def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[Entry]:
-        """Return painted entries later than `after` (b"0-0": from the oldest kept), waiting `block_ms` for one."""
-        with translated():
-            found = self._redis.xread({f"painted:{stream}": after}, count=count, block=block_ms)
-        return [parse_entry(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
-
-    def read_many(self, cursors: Mapping[str, bytes], *, block_ms: int) -> dict[str, list[Entry]]:
-        """Return painted entries of several streams, each later than its cursor, waiting `block_ms` for one."""
-        if not cursors:
-            return {}
-        with translated():
-            found = self._redis.xread({f"painted:{name}": after for name, after in cursors.items()}, block=block_ms)
-        return {key.decode().partition(":")[2]: [parse_entry(*item) for item in items] for key, items in found or []}
-
-    def last_entry_id(self, stream: str) -> bytes:
-        """Return the cursor behind a stream's newest entry."""
-        newest = self.newest(stream)
-        return newest.entry_id if newest else b"0-0"
-
-    def wish(self, stream: str, style: str, look: Look) -> bool:
-        """Wish a style and look for the next frames of a live stream. False: no such stream."""
-        return self._tell(stream, {"style": style, **look_facts(look)})
-
-    def ask_sources(self, stream: str) -> None:
-        """Have the source's bytes in painted entries for the next 5 s."""
-        self._tell(stream, {"compare_until": self.now_ms() + COMPARE_MS})
-
-    def _tell(self, stream: str, facts: Mapping[str, str | int | float]) -> bool:
-        with translated(), self._redis.pipeline(transaction=True) as batch:
-            if not self._redis.exists(f"stream:{stream}"):
-                return False
-            batch.hset(f"stream:{stream}", mapping=dict(facts))
-            # One that ends just now is written once more, and must not stay for that.
-            batch.pexpire(f"stream:{stream}", STREAM_TTL_MS)
-            batch.execute()
-        return True
-
-    def streams(self) -> list[StreamCard]:
-        """Return the streams whose producers gave a sign of life within their time, by name."""
-        with translated():
-            now = self.now_ms()
-            self._redis.zremrangebyscore("streams", "-inf", now - STREAM_TTL_MS)
-            signs: list[Any] = self._redis.zrange("streams", 0, -1, withscores=True)
-            with self._redis.pipeline(transaction=True) as batch:
-                for name, _ in signs:
-                    batch.hgetall(b"stream:" + name)
-                    batch.zcard(b"inflight:" + name)
-                found = batch.execute()
-        pairs = zip(signs, found[::2], found[1::2], strict=True)
-        cards = [
-            parse_card(name.decode(), (now - sign) / 1000, facts, flying)
-            for (name, sign), facts, flying in pairs
-            if facts
-        ]
-        return sorted(cards, key=lambda card: card.name)
-
     def _move_lease(self, stream: str, seq: int, lease_ms: int) -> bool:
         held = self._leases.get((stream, seq))
         if held is None:
@@ -410,7 +283,3 @@ class Transport:
 
 def _window(style: str) -> tuple[str, str, str]:
     return f"live:{style}", f"asking:{style}", f"served:{style}"
-
-
-def _queue(ticket: Message | None) -> list[str]:
-    return [ticket.queue] if ticket else []

@@ -7,6 +7,8 @@ from pipeline.transport import Transport
 from pipeline.wire import Message, Ticket
 
 QUEUE = "tickets"
+#: The ticket of a frame that only has to be in flight.
+ANY = Message("nobodys", b"")
 
 
 class Tickets:

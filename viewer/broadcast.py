@@ -15,7 +15,7 @@ from pipeline.errors import ServerFull, ServerGone, WireError
 from pipeline.frame import Mode
 from pipeline.records import Entry, StreamCard, WorkerBeat
 from pipeline.reorder import ReorderBuffer
-from pipeline.transport import COMPARE_MS, Transport
+from pipeline.viewing import COMPARE_MS, Viewing
 from pipeline.wire import Limits, Stages, unpack_frame, unpack_stages
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class _Channel:
 class Broadcast:
     """Owner: whoever calls `start`; it must call `stop`."""
 
-    def __init__(self, transport: Transport, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, transport: Viewing, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport, self._limits, self._clock = transport, limits, clock
         self._channels: dict[str, _Channel] = {}
         self._comparing: dict[str, int] = {}

@@ -14,7 +14,7 @@ from pipeline.errors import FrameFailed, ServerFull, ServerGone
 from pipeline.outage import Outage
 from pipeline.records import Entry
 from pipeline.reorder import ReorderBuffer
-from pipeline.transport import Transport
+from pipeline.viewing import Viewing
 from pipeline.wire import Limits, Stages, unpack_frame, unpack_stages
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Collector:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: Viewing,
         stream: str,
         *,
         first: int,

@@ -1,8 +1,8 @@
 -- A live frame and its place in the style's live window: frame, in-flight entry, ticket and counters together, in one
 -- round trip, or nothing of it and the stream asks for a place. The counters' sum holds at every moment.
--- KEYS: frame, inflight, stream, live, asking, served (the last three of the style), queue (without one no ticket).
+-- KEYS: frame, inflight, stream, live, asking, served (the last three of the style), queue (of a frame).
 -- ARGV: document ("" only asks), seq, frames dropped since the stream began, width, height, stream, places, time to live
--- (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel, ticket.
+-- (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel, ticket (of a frame).
 -- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength and
 -- keep_colours as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
 -- `had`, such a frame came before: a client whose reply was lost asks again, and nothing is counted twice.
@@ -50,5 +50,5 @@ redis.call('ZADD', KEYS[4], now, stream .. ':' .. ARGV[2])
 redis.call('ZREM', KEYS[5], stream)
 redis.call('ZADD', KEYS[6], now, stream)
 for key = 4, 6 do redis.call('PEXPIRE', KEYS[key], 60000) end
-if KEYS[7] then redis.call('LPUSH', KEYS[7], ARGV[12]) end
+redis.call('LPUSH', KEYS[7], ARGV[12])
 return {'sent', call_others() and 1 or 0, ARGV[2], unpack(facts, 4)}

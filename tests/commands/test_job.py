@@ -20,7 +20,7 @@ from pipeline.frame import Codec, Frame, Look, StreamInfo
 from pipeline.records import WorkerBeat
 from pipeline.transport import Transport
 from pipeline.wire import Stages
-from tests.tickets import Tickets
+from tests.tickets import ANY, Tickets
 
 FRAMES = 60
 LEASE_MS = 800
@@ -132,7 +132,7 @@ def test_a_slow_sink_makes_no_frame_be_painted_twice(
 
 
 def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> None:
-    broker = Broker(server.url, transport, lambda style, ticket: None, None)
+    broker = Broker(server.url, transport, lambda style, ticket: ANY, None)
     job = PaintJob(Noise(32), Sheet(), style="wave", look=Look(), broker=broker, settings=Settings())
     threading.Timer(0.2, job.stop).start()
     with pytest.raises(Stopped):

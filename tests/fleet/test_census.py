@@ -11,6 +11,7 @@ from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from pipeline.wire import Stages
 from tests.fleet.places import FRAME
+from tests.tickets import ANY
 
 WORKER = WorkerBeat("wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, busy=0.5, host="desk")
 IDLE = replace(WORKER, fps=0.0, busy=0.0)
@@ -82,7 +83,7 @@ def test_a_slot_is_read_from_the_workers_name() -> None:
 def test_a_glance_sees_workers_queues_streams_and_delays(transport: Transport) -> None:
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, window=LiveWindow("wave", 1), dropped=2)
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), dropped=2)
     claim = transport.claim("desk", 0, 60_000)
     assert claim is not None
     transport.publish("desk", 0, b"painted", Stages(claim.sent_ms, claim.claimed_ms, style="wave"))

@@ -20,7 +20,7 @@ from pipeline.rebalance import Rename
 from pipeline.records import Fate, Placing
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
-from pipeline.wire import Stages, pack_frame
+from pipeline.wire import Message, Stages, pack_frame
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, binary, environment, free_port, make_certificates, painter, running, worker
 from workers.exits import EXIT_DRAINED
@@ -100,7 +100,7 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     watches.ask_sources("desk")
     only_one = LiveWindow("wave", 1)
     with live.credits("wave", "desk") as called:
-        placing = live.submit_live("desk", FRAME, window=only_one, dropped=1)
+        placing = live.submit_live("desk", FRAME, Message("style.wave.live", b""), window=only_one, dropped=1)
         assert placing == Placing(Fate.SENT, is_free=False, seq=0, style="starry", look=Look(0.5))
         assert not live.ask_place("desk", only_one).is_free
         claim = paints.claim("desk", 0, 60_000)
@@ -110,7 +110,7 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
         assert called(1.0)
     (entry,) = watches.read_many({"desk": b"0-0"}, block_ms=1)["desk"]
     assert (entry.frame, entry.source) == (b"painted", pack_frame(FRAME))
-    assert watches.last_entry_id("desk") == entry.entry_id
+    assert watches.newest("desk") == entry
     assert [(card.painted, card.dropped) for card in watches.streams()] == [(1, 1)]
     live.touch_stream("desk")
     live.flight("desk", "style.wave")

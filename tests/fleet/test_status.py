@@ -19,6 +19,7 @@ from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, free_port
+from tests.tickets import ANY
 
 ROOT = Path(__file__).parents[2]
 WORKER = WorkerBeat(
@@ -38,7 +39,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, window=LiveWindow("wave", 1), dropped=2)
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), dropped=2)
     return server
 
 

@@ -10,6 +10,7 @@ from pipeline.transport import Transport
 from pipeline.window import LiveWindow, live_places
 from pipeline.wire import Stages
 from tests.conftest import WaitUntil
+from tests.tickets import ANY
 
 ONE, TWO = (LiveWindow("wave", places) for places in (1, 2))
 LEASE_MS = 60_000
@@ -28,7 +29,7 @@ def opened(transport: Transport) -> Transport:
 
 
 def send(transport: Transport, stream: str, seq: int, window: LiveWindow = ONE, dropped: int = 0) -> Fate:
-    return transport.submit_live(stream, frame(seq), window=window, dropped=dropped).fate
+    return transport.submit_live(stream, frame(seq), ANY, window=window, dropped=dropped).fate
 
 
 def paint(transport: Transport, stream: str, seq: int) -> bool:
@@ -48,11 +49,11 @@ def sum_holds(card: StreamCard) -> bool:
 
 
 def test_a_frame_gets_its_place_with_its_submission(opened: Transport) -> None:
-    placing = opened.submit_live("one", frame(0), window=TWO, dropped=3)
+    placing = opened.submit_live("one", frame(0), ANY, window=TWO, dropped=3)
     assert (placing.fate, placing.is_free, placing.seq) == (Fate.SENT, True, 0)
     assert (placing.style, placing.look) == ("wave", Look(0.5))
     assert counted(opened, "one") == (4, 3, 0, 1)
-    assert not opened.submit_live("one", frame(1), window=TWO, dropped=3).is_free
+    assert not opened.submit_live("one", frame(1), ANY, window=TWO, dropped=3).is_free
     assert paint(opened, "one", 0)
     assert opened.ask_place("one", TWO).is_free
 
@@ -171,7 +172,7 @@ def test_a_full_server_refuses_a_frame_whole(opened: Transport, server: Embedded
     sent = 0
     with pytest.raises(ServerFull):
         for sent in range(100):
-            opened.submit_live("one", frame(sent, 1 << 20), window=many, dropped=0)
+            opened.submit_live("one", frame(sent, 1 << 20), ANY, window=many, dropped=0)
     assert counted(opened, "one") == (sent, 0, 0, sent)
     assert paint(opened, "one", 0)
     assert send(opened, "one", sent, many) is Fate.SENT

@@ -9,6 +9,7 @@ from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
 from pipeline.records import WorkerBeat
 from pipeline.transport import Transport
 from pipeline.wire import Stages
+from tests.tickets import ANY
 
 STREAM = "clip"
 QUEUE = "style.wave"
@@ -28,7 +29,7 @@ def entries(transport: Transport) -> list[tuple[str, int]]:
 
 
 def test_a_frame_is_painted_and_published_once(opened: Transport) -> None:
-    assert opened.submit(STREAM, 0, b"pixels")
+    assert opened.submit(STREAM, 0, b"pixels", ANY)
     claim = opened.claim(STREAM, 0, LEASE_MS)
     assert claim is not None
     assert claim.document == b"pixels"
@@ -42,14 +43,14 @@ def test_a_frame_is_painted_and_published_once(opened: Transport) -> None:
 
 
 def test_a_held_frame_is_not_handed_out_twice(opened: Transport) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     assert opened.claim(STREAM, 0, LEASE_MS) is not None
     assert opened.claim(STREAM, 0, LEASE_MS) is None
     assert opened.claim(STREAM, 1, LEASE_MS) is None
 
 
 def test_a_lease_can_be_renewed_until_another_has_the_frame(opened: Transport, server: EmbeddedServer) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, 0)
     assert opened.renew(STREAM, 0, LEASE_MS)
     assert opened.renew(STREAM, 0, 0)
@@ -62,14 +63,14 @@ def test_a_lease_can_be_renewed_until_another_has_the_frame(opened: Transport, s
 
 
 def test_a_released_frame_is_overdue_at_once(opened: Transport) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, LEASE_MS)
     opened.release(STREAM, 0, "raised")
     assert opened.flight(STREAM, QUEUE).scores == {0: 1}
 
 
 def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, LEASE_MS)
     assert opened.fail(STREAM, 0, "three times")
     (entry,) = opened.read(STREAM, b"0-0", block_ms=1)
@@ -77,17 +78,17 @@ def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:
 
 
 def test_a_resend_is_refused_once_the_frame_moved_on(opened: Transport) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     (seen,) = opened.flight(STREAM, QUEUE).scores.values()
     opened.claim(STREAM, 0, LEASE_MS)
-    assert not opened.submit(STREAM, 0, b"pixels", expected=seen)
+    assert not opened.submit(STREAM, 0, b"pixels", ANY, expected=seen)
     opened.publish(STREAM, 0, b"painted", Stages())
-    assert not opened.submit(STREAM, 0, b"pixels", expected=seen)
+    assert not opened.submit(STREAM, 0, b"pixels", ANY, expected=seen)
     assert opened.flight(STREAM, QUEUE).scores == {}
 
 
 def test_a_frame_whose_bytes_are_gone_goes_back_to_its_producer(opened: Transport, server: EmbeddedServer) -> None:
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     redis.Redis(unix_socket_path=server.url.partition("://")[2].partition("?")[0]).delete(f"frame:{STREAM}:0")
     assert opened.claim(STREAM, 0, LEASE_MS) is None
     assert opened.flight(STREAM, QUEUE).scores == {0: 1}
@@ -95,7 +96,7 @@ def test_a_frame_whose_bytes_are_gone_goes_back_to_its_producer(opened: Transpor
 
 def test_the_painted_stream_never_grows_over_its_bound(opened: Transport) -> None:
     for seq in range(10):
-        opened.submit(STREAM, seq, b"pixels")
+        opened.submit(STREAM, seq, b"pixels", ANY)
         opened.claim(STREAM, seq, LEASE_MS)
         opened.publish(STREAM, seq, b"painted", Stages())
     assert entries(opened) == [("painted", seq) for seq in range(6, 10)]
@@ -103,7 +104,7 @@ def test_the_painted_stream_never_grows_over_its_bound(opened: Transport) -> Non
 
 def test_read_entries_can_be_trimmed(opened: Transport) -> None:
     for seq in range(3):
-        opened.submit(STREAM, seq, b"pixels")
+        opened.submit(STREAM, seq, b"pixels", ANY)
         opened.publish(STREAM, seq, b"painted", Stages())
     opened.trim(STREAM, opened.read(STREAM, b"0-0", block_ms=1)[1].entry_id)
     assert entries(opened) == [("painted", 2)]
@@ -114,7 +115,7 @@ def test_painting_goes_on_at_maxmemory(opened: Transport) -> None:
     sent = 0
     with pytest.raises(ServerFull):
         for sent in range(100):
-            opened.submit(STREAM, sent, megabyte)
+            opened.submit(STREAM, sent, megabyte, ANY)
     assert sent > 10
     assert opened.claim(STREAM, 0, LEASE_MS) is not None
     assert opened.renew(STREAM, 0, LEASE_MS)
@@ -125,18 +126,20 @@ def test_painting_goes_on_at_maxmemory(opened: Transport) -> None:
 
 def test_a_stream_leaves_nothing_behind(opened: Transport, server: EmbeddedServer) -> None:
     for seq in range(3):
-        opened.submit(STREAM, seq, b"pixels")
+        opened.submit(STREAM, seq, b"pixels", ANY)
     opened.publish(STREAM, 0, b"painted", Stages())
     opened.forget_stream(STREAM, [1, 2])
-    assert redis.Redis(unix_socket_path=server.url.partition("://")[2].partition("?")[0]).keys() == []
+    left = redis.Redis(unix_socket_path=server.url.partition("://")[2].partition("?")[0]).keys()
+    assert left == [ANY.queue.encode()], "tickets alone, which their workers take"
 
 
 def test_whatever_a_producer_that_dies_leaves_goes_by_itself(opened: Transport, server: EmbeddedServer) -> None:
     def immortal() -> list[bytes]:
         with open_client(server.url) as client:
-            return [key for key in client.keys("*") if key != b"streams" and client.pttl(key) < 0]
+            theirs = (b"streams", ANY.queue.encode())
+            return [key for key in client.keys("*") if key not in theirs and client.pttl(key) < 0]
 
-    opened.submit(STREAM, 0, b"pixels")
+    opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, LEASE_MS)
     assert immortal() == []
     opened.renew(STREAM, 0, LEASE_MS)

@@ -18,7 +18,7 @@ from pipeline.window import LiveWindow
 from pipeline.wire import Limits, Message, Stages, Ticket, pack_frame
 from producer.intake import LiveIntake
 from producer.live import Channel, LiveFeed
-from tests.tickets import Tickets
+from tests.tickets import ANY, Tickets
 from viewer.broadcast import Broadcast
 
 LIMITS = Limits(1 << 20, 1 << 20)
@@ -41,7 +41,7 @@ class LosesAnswers(Transport):
         self.lost: list[int] = []
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message | None = None, *, window: LiveWindow, dropped: int
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, dropped: int
     ) -> Placing:
         placing = super().submit_live(stream, frame, ticket, window=window, dropped=dropped)
         if placing.fate is Fate.SENT and self.lost and self.lost.pop(0):
@@ -174,7 +174,7 @@ def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers_and_counters
 ) -> None:
     bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
     left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-    bench.transport.submit_live("cam", left, window=LiveWindow("wave", 1), dropped=5)
+    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), dropped=5)
     bench.transport.give_up("wave", "cam", 7, *bench.transport.flight("cam", "q").scores.values(), "its producer died")
     feed = bench.feed("cam")
     feed.offer(picture(0))
@@ -280,7 +280,7 @@ def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broad
     seen: list[int] = []
     watch = broadcast.watch("cam", lambda: None)
     slow = broadcast.watch("cam", lambda: None)
-    bench.transport.submit("cam", 0, b"")
+    bench.transport.submit("cam", 0, b"", ANY)
     bench.transport.publish("cam", 0, pack_frame(picture(0)), Stages())
 
     def take() -> bool:
@@ -292,7 +292,7 @@ def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broad
     wait_until(lambda: take() or seen)
     for seq in (2, 1, 3):
         frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-        bench.transport.submit("cam", seq, b"")
+        bench.transport.submit("cam", seq, b"", ANY)
         bench.transport.publish("cam", seq, pack_frame(frame), Stages())
     wait_until(lambda: slow.counters().late == 3)
     last = watch.take()
@@ -316,12 +316,12 @@ def test_a_gap_is_skipped_after_its_deadline(bench: Bench, broadcast: Broadcast,
         return last in taken
 
     for seq in (0, 2):
-        bench.transport.submit("cam", seq, b"")
+        bench.transport.submit("cam", seq, b"", ANY)
         frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
         bench.transport.publish("cam", seq, pack_frame(frame), Stages())
         # One at a time: a watcher begins at the newest picture there is.
         wait_until(lambda seq=seq: take(seq))
-    bench.transport.submit("cam", 1, b"")
+    bench.transport.submit("cam", 1, b"", ANY)
     bench.transport.publish("cam", 1, pack_frame(picture(1)), Stages())
     wait_until(lambda: watch.counters().skipped == 1)
     assert taken == [0, 2]

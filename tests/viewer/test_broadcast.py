@@ -17,6 +17,7 @@ from pipeline.frame import Codec, EncodedFrame, Frame
 from pipeline.records import Entry
 from pipeline.transport import Transport
 from pipeline.wire import Limits, Stages, pack_frame, pack_stages
+from tests.tickets import ANY
 from viewer.broadcast import Broadcast, Watch
 
 LIMITS = Limits(1 << 20, 1 << 20)
@@ -59,7 +60,7 @@ def paint(transport: Transport, *seqs: int) -> None:
     transport.open_stream("cam", {"maxlen": 16, "mode": "live"})
     for seq in seqs:
         frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-        transport.submit("cam", seq, b"source")
+        transport.submit("cam", seq, b"source", ANY)
         assert transport.publish("cam", seq, pack_frame(frame), Stages())
 
 
@@ -144,7 +145,7 @@ def test_comparing_at_maxmemory_costs_the_source_only(
     wait_until: WaitUntil,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    transport.submit("cam", 5, b"source")
+    transport.submit("cam", 5, b"source", ANY)
     with open_client(server.url) as client:
         client.config_set("maxmemory", 1)
         broadcast.compare("cam", on=True)
