@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from pipeline import log
+from pipeline import leaving, log
 from pipeline.errors import PipelineError, UsageError
 
 #: Command → module with a function of the same name, imported only when the command is asked for.
@@ -120,6 +120,7 @@ class _Stop:
         if now_s - self._asked_s < _AGAIN_S:
             return
         self._asked_s = now_s
+        leaving.begin()
         if signum == signal.SIGTERM:
             raise SystemExit(EXIT_TERMINATED)
         raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from pipeline.codec import encode
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, ServerFull, ServerGone, SourceError, Stopped
 from pipeline.frame import Look, StreamInfo
+from pipeline.leaving import joined, within
 from pipeline.metrics import Percentiles, Rate
 from pipeline.window import Window, window_size
 from pipeline.wire import Limits, Stages
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 _WATCH_S = 0.2
 # How often the number of painting threads is asked for, in looks.
 _RESIZE_EVERY = 10
+# At the end: for a call, or the decoding of a frame, that is under way.
+_STOP_S = 5.0
+# And for the last question about the stream and its end, which nobody needs so much as to wait for a server.
+_LEAVE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class PaintJob:
         """Paint everything; return frames painted and seconds taken. Raises what broke first, or `Stopped`."""
         began_s = time.monotonic()
         self._submission.watch()
-        threads = [threading.Thread(target=part, name=part.__name__) for part in (self._feed, self._watch)]
+        threads = [threading.Thread(target=part, name=part.__name__, daemon=True) for part in (self._feed, self._watch)]
         for thread in threads:
             thread.start()
         try:
@@ -121,10 +126,8 @@ class PaintJob:
             self._fail(error)
         finally:
             self.stop()
-            for thread in threads:
-                thread.join()
-            self._duplicates = self._count_duplicates()
-            self._submission.close()
+            if not (joined(threads, _STOP_S) and within(_LEAVE_S, self._leave)):
+                log.info("stream=%s left to expire: the server does not answer", self._submission.stream)
         if self._error is not None:
             raise self._error
         if not self._collector.is_complete:
@@ -209,12 +212,13 @@ class PaintJob:
         except PipelineError:
             return 1
 
-    def _count_duplicates(self) -> int:
-        try:
+    def _leave(self) -> None:
+        """Count the duplicates, and take the stream from the server."""
+        self._duplicates = self._collector.duplicates
+        with suppress(ServerGone, ServerFull):
             facts = self._transport.stream_facts(self._submission.stream)
-        except ServerGone:
-            facts = {}
-        return self._collector.duplicates + int(facts.get("duplicates", 0))
+            self._duplicates += int(facts.get("duplicates", 0))
+        self._submission.close()
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:

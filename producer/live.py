@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look, Mode
+from pipeline.leaving import joined, within
 from pipeline.queues import queue_of
 from pipeline.records import Fate, Placing, look_facts
 from pipeline.resend import overdue
@@ -33,6 +34,8 @@ _POLL_S = 0.1
 # How often leases are looked at, and a sign of life is given.
 _TEND_S = 0.2
 _BEAT_S = 1.0
+# At the end: for a call under way, and for taking the stream from the server. A server that takes longer stands still.
+_CLOSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +117,10 @@ class LiveFeed:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join()
+        if not joined(self._threads, _CLOSE_S) or not within(_CLOSE_S, self._take_down):
+            log.info("stream=%s left to expire: the server does not answer", self.stream)
+
+    def _take_down(self) -> None:
         try:
             waiting = self._transport.flight(self.stream, queue_of(self._style, live=True)).scores
             for seq in waiting:
@@ -132,7 +136,8 @@ class LiveFeed:
                 self._serve(style)
             except (ServerGone, ServerFull) as error:
                 # Said once: the next attempts fail for the same reason.
-                log.log(logging.WARNING if self._known else logging.DEBUG, "stream=%s waits: %s", self.stream, error)
+                is_news = self._known and not self._stopped
+                log.log(logging.WARNING if is_news else logging.DEBUG, "stream=%s waits: %s", self.stream, error)
                 self._known = False
                 self._pause(_POLL_S)
             except Exception:

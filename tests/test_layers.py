@@ -38,7 +38,7 @@ SHELVES = (
         "rebalance",
         "records",
     },
-    {"connection", "viewing", "transport", "app", "embedded", "spawn", "__init__"},
+    {"connection", "viewing", "transport", "app", "embedded", "spawn", "leaving", "__init__"},
 )
 SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
 # What a shelf may use beside the standard library. `redis` and `celery` have their own rule below.

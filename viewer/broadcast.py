@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import ServerFull, ServerGone, WireError
 from pipeline.frame import Mode
+from pipeline.leaving import joined
 from pipeline.records import Entry, StreamCard, WorkerBeat
 from pipeline.reorder import ReorderBuffer
 from pipeline.viewing import COMPARE_MS, Viewing
@@ -25,6 +26,8 @@ _DEADLINE_S = 0.25
 # How soon a stop, and the first watcher of one more stream, is noticed.
 _BLOCK_MS = 50
 _RETRY_S = 0.25
+# For a read under way at the end.
+_STOP_S = 2.0
 # A live stream that gave no sign for this long is not offered any more: its producer gives one every second.
 _GONE_S = 5.0
 # So far behind, a picture is no late one (those are given up within 4 s) but of a producer that was started again.
@@ -133,8 +136,7 @@ class Broadcast:
         """Stop reading; idempotent."""
         self._stopped.set()
         self._came.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        joined([self._thread], _STOP_S)
 
     def watch(self, stream: str, wake: Callable[[], None]) -> Watch:
         """Join a stream at its newest picture; never waits for the server.

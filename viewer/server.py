@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.leaving import joined
 from viewer.web import answers, guard, jobs, pictures
 from viewer.web.desk import DESK, Desk, Parts
 from viewer.web.page import Page
@@ -25,6 +26,8 @@ _HEARTBEAT_S = 2.5
 # How long a page may take to say goodbye, and a download to end, when the server ends.
 _CLOSE_S = 1.0
 _START_S = 10.0
+# Both of those, and a look at the frame server that is under way.
+_STOP_S = 5.0
 
 
 def make_app(parts: Parts) -> web.Application:
@@ -71,10 +74,10 @@ class PageServer:
 
     def stop(self) -> None:
         """End pages, programs and server; idempotent."""
-        if self._thread.is_alive():
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._ended.set)
-            self._thread.join()
+        if self._thread.is_alive() and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
+        if not joined([self._thread], _STOP_S):
+            log.warning("the page server did not end within %.0f s", _STOP_S)
         self._socket.close()
 
     def _run(self) -> None:

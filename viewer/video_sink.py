@@ -7,6 +7,8 @@ x264 with painting; at most `_WAITING` frames wait for it, then `write` waits.
 import logging
 import queue
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
 from pipeline.frame import StreamInfo
+from pipeline.leaving import joined
 from viewer.encode import SegmentWriter
 from viewer.join import Join, join
 from viewer.origin import Origin
@@ -29,6 +32,11 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 # Four 1280×720 frames are 11 MB and hide an encoder's hiccup on a scene cut.
 _WAITING = 4
+# At the end, for the frames that wait and the last segment's own end: x264's slowest preset took 124 s for that of 62
+# frames of 3840×2160 on half a core. Longer, and a disk stands still.
+_FINISH_S = 600.0
+# Where nothing more is wanted: whatever is not in a closed segment by then is painted again by the next run.
+_CLOSE_S = 10.0
 
 _Item = tuple[int, NDArray[np.uint8]]
 
@@ -50,6 +58,7 @@ class VideoSink:
         self._failure: BaseException | None = None
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
+        self._is_stuck = False
 
     def next_seq(self) -> int:
         """Return the first frame no closed segment holds."""
@@ -69,7 +78,7 @@ class VideoSink:
 
     def finish(self) -> None:
         """Close the last segment, join all into the output, remove the working folder. Raises `SinkError`."""
-        self._stop_thread()
+        self._stop_thread(_FINISH_S)
         self._raise_failure()
         try:
             self._close_segment()
@@ -82,7 +91,8 @@ class VideoSink:
 
     def keep_partial(self) -> Path | None:
         """Join what is painted into `<stem>.partial<suffix>`, keeping the closed segments for the next run."""
-        self._stop_thread()
+        if not self._stop_thread(_FINISH_S):
+            return None
         segments = list(self._parts.segments)
         target = self._output.with_name(f"{self._output.stem}.partial{self._output.suffix}")
         try:
@@ -100,8 +110,7 @@ class VideoSink:
 
     def close(self) -> None:
         """Stop the encoder, drop the segment it is in, keep the closed ones."""
-        self._stop_thread()
-        if self._writer is not None:
+        if self._stop_thread(_CLOSE_S) and self._writer is not None:
             self._writer.abandon()
             self._writer = None
         self._parts.release()
@@ -146,11 +155,19 @@ class VideoSink:
         join(Join(self._parts.path, tuple(segments), joined, container, to_end, cut), self._origin)
         joined.replace(target)
 
-    def _stop_thread(self) -> None:
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
+    def _stop_thread(self, seconds: float) -> bool:
+        """Have the encoder end with the frames it was given. False: it has not, and keeps its writer; ask no more."""
+        if self._thread is None:
+            return not self._is_stuck
+        end_s = time.monotonic() + seconds
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=seconds)
+        self._is_stuck = not joined([self._thread], end_s - time.monotonic())
+        if self._is_stuck:
+            log.warning("%s: the encoder did not end within %.0f s", self._output, seconds)
+            self._failure = self._failure or OSError(f"nothing was written for {seconds:.0f} s")
+        self._thread = None
+        return not self._is_stuck
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -68,6 +68,33 @@ def test_a_server_frozen_for_ten_seconds(stage: Stage, film: Film, tmp_path: Pat
     stage.wait(lambda: _delay_ms(stage) < 500, "the delay of before", 10)
 
 
+def test_whoever_is_stopped_while_the_server_stands_still_ends_soon(stage: Stage, film: Film, tmp_path: Path) -> None:
+    """A call that waits for an answer is given up within its 5 s, none is made again, and good-byes wait 2 s."""
+    _, job = film.run_on(stage, SLOW, tmp_path / "out.mp4")
+    view = stage.run("view", "--port", "0", "--broker", stage.server.url)
+    stage.wait(lambda: "http://" in view.said() or not view.is_running(), "the page")
+    live = next(command for command in stage.commands if "live" in command.process.args)  # type: ignore[operator]
+    assert stage.server.pid is not None
+    os.kill(stage.server.pid, signal.SIGSTOP)
+    try:
+        # Every one of them asks something at least once a second.
+        stage.wait_s(1)
+        asked_s = time.monotonic()
+        leaving = {"paint": job, "live": live, "view": view}
+        for command in leaving.values():
+            command.send(signal.SIGINT)
+        took_s = {}
+        while left := leaving.keys() - took_s.keys():
+            took_s |= {name: time.monotonic() - asked_s for name in left if not leaving[name].is_running()}
+            assert time.monotonic() - asked_s < 60, (took_s, stage.all_said())
+            time.sleep(0.05)
+    finally:
+        os.kill(stage.server.pid, signal.SIGCONT)
+    assert [command.end() for command in leaving.values()] == [130] * 3, stage.all_said()
+    assert "Traceback" not in stage.all_said()
+    assert max(took_s.values()) < 12, took_s
+
+
 def _fill(client: "redis.Redis") -> None:
     """Take all memory the server may use, down to the last hundred bytes."""
     size = 1 << 20

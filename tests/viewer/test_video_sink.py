@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from pipeline.errors import SinkError, UsageError
 from producer.video import VideoSource
 from tests.media import Clip, make_clip, packets_of, psnr, pts_of
 from tests.viewer.copying import OPTIONS, copy, write
+from viewer import video_sink
+from viewer.encode import SegmentWriter
 from viewer.segments import SinkOptions
 from viewer.sink import open_sink
 
@@ -123,7 +126,7 @@ def test_a_killed_job_goes_on_after_its_last_closed_segment(tmp_path: Path) -> N
         "clip, output = map(Path, sys.argv[1:]); source = VideoSource(clip)\n"
         "sink = open_sink(clip, output, source.info, OPTIONS)\n"
         "write(sink, (f for f in source.frames() if f.seq < 13))\n"
-        "sink._stop_thread(); os.kill(os.getpid(), 9)\n"
+        "sink._stop_thread(60); os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", killed, str(clip), str(output)], cwd=root, timeout=50, check=False)
@@ -212,6 +215,24 @@ def test_an_impossible_output_is_refused_before_work_begins(tmp_path: Path, outp
     clip = make_clip(tmp_path / "clip.mp4")
     with pytest.raises(UsageError, match=message):
         open_sink(clip, tmp_path / output, VideoSource(clip).info, OPTIONS)
+
+
+def test_a_disk_that_stands_still_holds_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    frames = list(VideoSource(clip).frames())
+    stands_still = threading.Event()
+    monkeypatch.setattr(SegmentWriter, "write", lambda *_: stands_still.wait())
+    for name, limit in (("finish", "_FINISH_S"), ("close", "_CLOSE_S")):
+        monkeypatch.setattr(video_sink, limit, 0.1)
+        sink = open_sink(clip, tmp_path / f"{name}.mp4", VideoSource(clip).info, OPTIONS)
+        write(sink, frames[:4])
+        if name == "finish":
+            with pytest.raises(SinkError, match=r"finish\.mp4: cannot be written \(nothing was written for 0 s\)"):
+                sink.finish()
+            assert sink.keep_partial() is None
+        sink.close()
+        assert not (tmp_path / f"{name}.mp4").exists()
+    stands_still.set()
 
 
 def test_a_removed_folder_ends_the_job_in_one_line(tmp_path: Path) -> None:
