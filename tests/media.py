@@ -42,6 +42,8 @@ class Clip:
     subtitles: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
     chapters: Sequence[str] = ()
+    #: Of the muxer, which by itself moves times below zero up to it.
+    muxing: dict[str, str] = field(default_factory=dict)
 
 
 def picture(number: int, width: int = 128, height: int = 96) -> NDArray[np.uint8]:
@@ -56,7 +58,7 @@ def picture(number: int, width: int = 128, height: int = 96) -> NDArray[np.uint8
 def make_clip(path: Path, clip: Clip | None = None) -> Path:
     """Write a clip; the muxer follows the suffix."""
     clip = clip or Clip()
-    with av.open(str(path), "w") as out:
+    with av.open(str(path), "w", options=dict(clip.muxing)) as out:
         out.metadata.update(clip.metadata)
         if clip.chapters:
             out.set_chapters([_chapter(number, title) for number, title in enumerate(clip.chapters)])

@@ -165,10 +165,10 @@ class Stage:
         target = ("-o", output, "--json", "--broker", url or self.server.url)
         return self.run("paint", clip, "--style", style, *target, *words, **variables)
 
-    def live(self, clip: Path, style: str, name: str = "cam", url: str = "") -> Command:
+    def live(self, clip: Path, style: str, name: str = "cam", url: str = "", **variables: str) -> Command:
         """Start a live stream that never ends; return once it is painted."""
-        broker = url or self.server.url
-        command = self.run("live", "--file", clip, "--loop", "-s", style, "--name", name, "--broker", broker)
+        words = ("live", "--file", clip, "--loop", "-s", style, "--name", name, "--broker", url or self.server.url)
+        command = self.run(*words, **variables)
         self.wait(lambda: (card := self.card(name)) is not None and card.painted > 3, f"stream {name}")
         return command
 

@@ -13,7 +13,8 @@ from pipeline.errors import SourceError
 from producer.deinterlace import deinterlaced
 from producer.tonemap import HLG, PQ, SDR_TAGS, to_sdr
 from producer.video import VideoSource
-from tests.media import Clip, make_clip, picture, psnr
+from tests.media import Clip, make_clip, picture, psnr, pts_of
+from tests.viewer.copying import copy
 
 HDR = {"colorspace": 9, "color_primaries": 9, "color_range": 1}
 
@@ -110,10 +111,13 @@ def test_missing_last_packets_cost_those_pictures_only(tmp_path: Path, suffix: s
     assert [frame.pts for frame in found[:-3]] == [frame.pts for frame in every[: len(found) - 3]]
 
 
-def test_negative_timestamps_stay_as_they_are(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", Clip(pts=[-1000 + 40 * n for n in range(12)], time_base=Fraction(1, 1000)))
+def test_timestamps_below_zero_stay_as_they_are_and_the_output_begins_at_it(tmp_path: Path) -> None:
+    early = [-5 + n for n in range(12)]
+    options = {"avoid_negative_ts": "disabled"}
+    clip = make_clip(tmp_path / "clip.ts", Clip(pts=early, time_base=Fraction(1, 25), audio=("aac",), muxing=options))
     source = VideoSource(clip)
-    assert len(list(source.frames())) == 12
+    assert [frame.pts * source.info.time_base for frame in source.frames()] == [Fraction(n, 25) for n in early]
+    assert pts_of(copy(clip, tmp_path / "out.mp4")) == [Fraction(n, 25) for n in range(12)]
 
 
 def _column(at: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Nobody gets in: each door of the page server is tried as an attacker would."""
 
 import asyncio
+import hmac
 import os
 import socket
 import ssl
@@ -186,6 +187,23 @@ def test_other_machines_need_a_token_that_was_made_when_none_was_given(server: E
 def test_a_token_that_could_be_guessed_is_refused() -> None:
     with pytest.raises(UsageError, match="could be guessed"):
         make_access("0.0.0.0", "x" * (MIN_TOKEN - 1), secure=False)
+
+
+def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+    whole = hmac.compare_digest
+
+    def compare(given: bytes, ours: bytes) -> bool:
+        compared.append(ours.decode())
+        return whole(given, ours)
+
+    access = make_access("0.0.0.0", TOKEN, secure=False)
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert not access.accepts_token(TOKEN[:-1])
+    assert not access.admits("cookie", "Bearer bearer")
+    assert access.expiry_of("/streams/x.jpg", {"exp": "1", "sig": "signature"}) is None
+    signature = access.sign("/streams/x.jpg", 1).partition("sig=")[2]
+    assert compared == [TOKEN, TOKEN, access.cookie_value, signature]
 
 
 def test_no_secret_shows_in_a_text() -> None:

@@ -42,7 +42,7 @@ export class Recorder {
   #canvas;
   #onChange;
 
-  /** @param {HTMLCanvasElement} canvas @param {(isOn: boolean) => void} onChange */
+  /** @param {HTMLCanvasElement} canvas @param {(isOn: boolean, trouble?: string) => void} onChange */
   constructor(canvas, onChange) {
     this.#canvas = canvas;
     this.#onChange = onChange;
@@ -72,9 +72,18 @@ export class Recorder {
       bytes += data.size;
       if (bytes > MOST_BYTES) this.stop();
     };
+    let trouble = "";
+    recorder.onerror = (event) => {
+      trouble = /** @type {ErrorEvent} */ (event).error?.message || "";
+    };
     recorder.onstop = () => {
       recorder.stream.getTracks().forEach((track) => track.stop());
       if (bytes > 0) download(new Blob(parts, { type: format.type.split(";")[0] }), fileName(name, format.suffix));
+      // By itself: there is no room for more, or its encoder broke.
+      if (this.#recorder === recorder) {
+        this.#recorder = null;
+        this.#onChange(false, trouble || "the browser gives no reason");
+      }
     };
     // A part a second, so that a crash of the encoder costs a second.
     recorder.start(1000);
@@ -85,8 +94,9 @@ export class Recorder {
 
   /** End the film and save it. */
   stop() {
-    if (this.#recorder?.state !== "inactive") this.#recorder?.stop();
+    const recorder = this.#recorder;
     this.#recorder = null;
+    if (recorder?.state !== "inactive") recorder?.stop();
     this.#onChange(false);
   }
 }

@@ -71,9 +71,10 @@ const view = new View(studio);
 const wall = new Wall(studio, (style) => choose(studio, style));
 const divider = new Divider();
 const insight = new Insight(studio);
-const recorder = new Recorder(painting, (isOn) => {
+const recorder = new Recorder(painting, (isOn, trouble) => {
   $("tool-record").setAttribute("aria-pressed", String(isOn));
-  notify(isOn ? "Recording the painting" : "Recording saved");
+  if (trouble) notify(`The recording ended, what there is of it is saved: ${trouble}`, { isBad: true });
+  else notify(isOn ? "Recording the painting" : "Recording saved");
 });
 new Batch(studio);
 
