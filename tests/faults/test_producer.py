@@ -1,7 +1,6 @@
 """A producer is lost or told to stop: a file goes on to the very pictures an undisturbed run gives."""
 
 import hashlib
-import re
 import signal
 from pathlib import Path
 
@@ -64,15 +63,12 @@ def test_a_killed_live_producer_ends_its_stream_within_five_seconds_and_disturbs
 def test_a_live_stream_that_is_asked_again_and_again_stops_cleanly(
     stage: Stage, film: Film, signum: signal.Signals
 ) -> None:
-    """With a server and workers of its own."""
-    live = stage.run("live", "--file", film.loop, "--loop", "-s", SLOW, "--name", "cam")
-    stage.wait(lambda: re.search(r"painted [1-9]", live.said()) or not live.is_running(), "painted frames")
-    family = live.family()
-    assert len(family) > 1
+    stage.work(SLOW)
+    live = stage.live(film.loop, SLOW)
     stage.wait(lambda: not live.is_running() or live.send(signum), "the end", 20)
     assert live.end() == (130 if signum == signal.SIGINT else 143)
     assert "Traceback" not in live.said()
-    stage.wait(lambda: not any(one.is_running() for one in family), "every process to end", 10)
+    assert stage.card() is None, "it took its stream from the server before it ended"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
