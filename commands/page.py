@@ -1,10 +1,12 @@
 """The page server with its parts, as `painter view` and `painter up` start it, and the addresses it is found at."""
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +67,35 @@ class Door:
         if self.tls_cert and self.tls_self_signed:
             raise UsageError("--tls-self-signed makes a certificate; --tls-cert brings one: give one of them")
         return self.tls_cert is not None or self.tls_self_signed
+
+
+def _door(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    token: Token = "",
+    allow_host: AllowHost = [],  # noqa: B006 - Typer's way to say "none given"
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_self_signed: TlsSelfSigned = False,
+) -> Door:
+    return Door(host, port, token, tuple(allow_host), tls_cert, tls_key, tls_self_signed)
+
+
+def with_door(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes a `door` the page's options in its place; the door is made of them."""
+    options = inspect.signature(_door).parameters
+    own = [one for one in inspect.signature(command).parameters.values() if one.name != "door"]
+    shown = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *options.values())]
+
+    @wraps(command)
+    def asked(**given: Any) -> None:
+        door = _door(**{name: given.pop(name) for name in options})
+        command(door=door, **given)
+
+    # What Typer reads.
+    asked.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    asked.__annotations__ = {one.name: one.annotation for one in shown}
+    return asked
 
 
 @dataclass(frozen=True, slots=True)

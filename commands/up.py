@@ -17,19 +17,7 @@ import typer
 
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
-from commands.page import (
-    AllowHost,
-    BrokerUrl,
-    Door,
-    Host,
-    OpenPage,
-    Port,
-    TlsCert,
-    TlsKey,
-    TlsSelfSigned,
-    Token,
-    open_page,
-)
+from commands.page import BrokerUrl, Door, OpenPage, open_page, with_door
 from pipeline.config import runtime_dir, settings
 from pipeline.errors import UsageError
 from pipeline.spawn import spawn
@@ -48,24 +36,18 @@ FlowerPort = Annotated[int, typer.Option(min=1, max=65535, help="Flower's port, 
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")]
 
 
+@with_door
 def up(
+    door: Door,
     styles: Styles = "",
     workers: Workers = None,
     flower: Flower = False,
     flower_port: FlowerPort = 5555,
     no_browser: NoBrowser = False,
-    host: Host = "127.0.0.1",
-    port: Port = 8080,
-    token: Token = "",
-    allow_host: AllowHost = [],  # noqa: B006 - Typer's way to say "none given"
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    tls_self_signed: TlsSelfSigned = False,
     broker: BrokerUrl = "",
 ) -> None:
     """Start everything on this machine: server, workers, page. Ctrl-C ends it all."""
     chosen = _chosen(styles)
-    door = Door(host, port, token, tuple(allow_host), tls_cert, tls_key, tls_self_signed)
     with ExitStack() as stack:
         opened = stack.enter_context(open_broker(broker))
         crew = Crew(opened, chosen, _crew_size(opened, chosen, workers), typer.echo)
