@@ -4,19 +4,25 @@ import base64
 import json
 import os
 import pickle
+import re
 import signal
 import stat
 import uuid
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import msgpack
+import psutil
 import pytest
 import torch
 
 from pipeline.connection import open_client
 from pipeline.errors import StyleError
 from tests.faults.conftest import Film
+from tests.faults.proxy import Proxy
 from tests.faults.stage import Stage
+from tests.fleet.places import free_port
 from workers.styles import find_style, load_engine
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -73,6 +79,50 @@ def test_a_pickle_as_a_style_is_refused_unopened(tmp_path: Path) -> None:
             load_engine(find_style(str(tmp_path / name)), "cpu", 1)
         assert "\n" not in str(caught.value)
     assert not trace.exists()
+
+
+def test_neither_password_nor_token_shows_in_logs_arguments_or_flower(
+    stage: Stage, proxy: Proxy, tmp_path: Path
+) -> None:
+    password, token = "open-sesame-of-the-server", "open-sesame-of-the-page"
+    with open_client(stage.server.url) as client:
+        client.config_set("requirepass", password)
+    flower = free_port()
+    words = ("--styles", STYLE, "--port", "0", "--no-browser", "--host", "0.0.0.0", "--flower", "--flower-port", flower)
+    secrets = {"BROKER_URL": proxy.url.replace("://", f"://:{password}@"), "PAINTER_TOKEN": token}
+    up = stage.run("--verbose", "up", *map(str, words), **secrets)
+    stage.wait(lambda: "ready" in up.said() or not up.is_running(), "painter up")
+    assert up.is_running(), up.said()
+    port = re.search(r"http://localhost:(\d+)/", up.said())
+    assert port
+    # Both doors, rightly and wrongly: what is asked for with a token must not be written down either.
+    stage.wait(lambda: STYLE in _ask(f"http://127.0.0.1:{flower}/workers?refresh=1"), "Flower to show a worker")
+    pages = [_ask(f"http://127.0.0.1:{flower}{path}") for path in ("/workers", "/broker", "/metrics")]
+    pages += [_ask(f"http://127.0.0.1:{port[1]}/?token={guess}") for guess in (token, token + "x")]
+    pages.append(_ask(f"http://127.0.0.1:{port[1]}/api/stats", token))
+    assert all(pages)
+    arguments = [word for process in (psutil.Process(up.pid), *up.family()) for word in process.cmdline()]
+    logs = [path.read_text("utf-8", "replace") for path in tmp_path.rglob("*.log")]
+    assert len(logs) >= 2
+    # The address with its token is told to whoever started it, and to nobody else.
+    told = up.said().replace(f"/?token={token}", "")
+    for text in (*pages, *arguments, *logs, told):
+        assert password not in text
+        assert token not in text
+    up.send(signal.SIGINT)
+    assert up.end(20) == 130
+
+
+def _ask(url: str, token: str = "") -> str:
+    """Return an answer's text, whatever its code; "" where nobody answers."""
+    request = Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urlopen(request, timeout=10) as answer:
+            return str(answer.geturl() + answer.read().decode("utf-8", "replace"))
+    except HTTPError as error:
+        return error.read().decode("utf-8", "replace")
+    except URLError:
+        return ""
 
 
 def test_what_we_write_beside_the_output_is_out_of_reach_of_other_users(
