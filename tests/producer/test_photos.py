@@ -4,6 +4,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -78,10 +79,22 @@ def test_greys_and_inks_become_colours(tmp_path: Path) -> None:
     assert np.abs(_read(tmp_path / "inks.jpg").astype(int) - RGB[:, :, ::-1]).mean() < 6
 
 
-def test_an_animation_gives_its_first_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_an_animation_gives_its_first_picture(tmp_path: Path, suffix: str) -> None:
     first, second = Image.new("RGB", (20, 20), "red"), Image.new("RGB", (20, 20), "blue")
-    first.save(tmp_path / "photo.png", save_all=True, append_images=[second])
-    assert _read(tmp_path / "photo.png")[0, 0].tolist() == [0, 0, 255]
+    first.save(tmp_path / f"photo.{suffix}", save_all=True, append_images=[second], lossless=True)
+    assert _read(tmp_path / f"photo.{suffix}")[0, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("alpha", [None, 65535, 32768], ids=["no alpha", "opaque", "half"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_of_colour_keep_it_over_white(tmp_path: Path, suffix: str, alpha: int | None) -> None:
+    colours = np.arange(18, dtype=np.uint16).reshape(2, 3, 3) * 3600
+    layers = colours if alpha is None else np.dstack([colours, np.full((2, 3), alpha, np.uint16)])
+    cv2.imwrite(str(tmp_path / f"photo.{suffix}"), layers)
+    share = 1.0 if alpha is None else alpha / 65535
+    expected = colours / 257 * share + 255 * (1 - share)
+    assert np.abs(_read(tmp_path / f"photo.{suffix}") - expected).max() < 2
 
 
 def test_a_photo_above_the_limit_is_refused_by_its_header(tmp_path: Path) -> None:
