@@ -55,8 +55,15 @@ class Command:
         self.process.send_signal(signum)
 
     def end(self, timeout_s: float = 60) -> int:
-        """Wait for its end; return its exit code."""
-        return self.process.wait(timeout_s)
+        """Wait for its end; return its exit code. One that does not end says where each of its threads is."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGABRT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+        raise AssertionError(f"{self.process.args} did not end within {timeout_s:g} s\n{self.said()[-8000:]}")
 
     def family(self) -> list[psutil.Process]:
         """All it started."""
@@ -132,7 +139,7 @@ class Stage:
                 command.send(signal.SIGTERM)
         for command in reversed(self.commands):
             try:
-                command.end(20)
+                command.process.wait(20)
             except subprocess.TimeoutExpired:
                 command.process.kill()
                 command.end()
@@ -144,7 +151,8 @@ class Stage:
 
     def run(self, *words: str | Path, prefix: tuple[str, ...] = (), **variables: str) -> Command:
         """Start `painter <words>`; `PAINTER_…` variables as keywords."""
-        env = {**os.environ, "PAINTER_TEST_STYLES": "1", "PYTHONPATH": str(ROOT), **variables}
+        ours = {"PAINTER_TEST_STYLES": "1", "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"}
+        env = {**os.environ, **ours, **variables}
         argv = (*prefix, sys.executable, "-m", "cli", *map(str, words))
         command = Command(self.folder / f"command{next(self._numbers)}", argv, env)
         self.commands.append(command)
