@@ -5,9 +5,9 @@ Exit codes: 0 done; 2 wrong before work began; 1 failed later; 130 stopped by Ct
 
 import signal
 import sys
-import time
 import traceback
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -35,10 +35,9 @@ COMMANDS = {
 }
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 _STOPS = (signal.SIGINT, signal.SIGTERM)
-# For so long asking again changes nothing: every wait on the way out has a deadline, and cut short it would leave
-# workers and half-written files. Then it counts anew, since Python drops what it raises inside a finalizer: a command
-# that never heard of the first Ctrl-C must not be deaf to all others.
-_AGAIN_S = 60.0
+# Python drops what is raised inside a finalizer. A stop that nobody heard of is raised again after this long, or a
+# command whose one SIGTERM met a finalizer would go on for ever.
+_HEARD_S = 1.0
 
 # Typer carries a click of its own and exports only the leaves of its errors; this is their root.
 _ClickError: Any = typer.BadParameter.__mro__[2]
@@ -71,6 +70,7 @@ def root(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say ever
 
 def main() -> NoReturn:
     """Run one command and exit with its code."""
+    sys.unraisablehook = _tell_unraisable
     stop = _Stop()
     for signum in _STOPS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
@@ -78,6 +78,7 @@ def main() -> NoReturn:
     try:
         code = _run()
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         # Python puts handlers, not this, back to the default at its exit.
         for signum in _STOPS:
             signal.signal(signum, signal.SIG_IGN)
@@ -110,20 +111,41 @@ def _say(problem: object, code: int) -> int:
 
 
 class _Stop:
-    """A signal handler: SIGTERM stops as cleanly as Ctrl-C."""
+    """A signal handler: SIGTERM stops as cleanly as Ctrl-C.
+
+    Asking again changes nothing: every wait on the way out has a deadline, and cut short it would leave workers and
+    half-written files.
+    """
 
     def __init__(self) -> None:
-        self._asked_s = float("-inf")
+        self._asked = 0
 
-    def __call__(self, signum: int, frame: object) -> None:
-        now_s = time.monotonic()
-        if now_s - self._asked_s < _AGAIN_S:
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        # In `_run` and `main` themselves a command has ended and its exit code is known.
+        has_ended = frame is not None and frame.f_code in (main.__code__, _run.__code__)
+        if _is_on_its_way_out() or (signum == signal.SIGALRM and has_ended):
             return
-        self._asked_s = now_s
+        self._asked = self._asked or signum
         leaving.begin()
-        if signum == signal.SIGTERM:
+        signal.signal(signal.SIGALRM, self)
+        signal.setitimer(signal.ITIMER_REAL, _HEARD_S, _HEARD_S)
+        if self._asked == signal.SIGTERM:
             raise SystemExit(EXIT_TERMINATED)
         raise KeyboardInterrupt
+
+
+def _tell_unraisable(found: Any) -> None:
+    """Show what Python had to drop, but not a stop, which comes again."""
+    if not isinstance(found.exc_value, KeyboardInterrupt | SystemExit):
+        sys.__unraisablehook__(found)
+
+
+def _is_on_its_way_out() -> bool:
+    """Whether the main thread is dealing with what `_Stop` raised: somewhere below, blocks that clean up end."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt | SystemExit):
+        error = error.__context__
+    return error is not None
 
 
 if __name__ == "__main__":
