@@ -118,6 +118,8 @@ class Stage:
     """Everything of one test below `folder`."""
 
     def __init__(self, folder: Path, *, maxmemory_mb: int = 64) -> None:
+        # A shell that starts us in the background has Ctrl-C ignored, and every command would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self.folder = folder
         self.server = EmbeddedServer(folder, maxmemory_mb=maxmemory_mb)
         self.server.start()
