@@ -21,6 +21,7 @@ from pipeline.config import cache_dir, data_dir, settings
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import UsageError
 from tests.viewer.pages import Site, Tab, eventually, jpeg, open_site, run
+from viewer import tls
 from viewer.web.security import MIN_TOKEN, Access, make_access
 
 TOKEN = "correct-horse-battery"
@@ -532,6 +533,8 @@ def test_a_self_signed_certificate_serves_https_with_secure_cookies_and_a_privat
     with open_site(server.url, door):
         assert (data_dir() / "tls" / "certificate.pem").read_bytes() == known, "browsers would ask again"
     assert stat.S_IMODE((data_dir() / "tls" / "key.pem").stat().st_mode) == 0o600
+    context = tls.server_context(data_dir() / "tls" / "certificate.pem", data_dir() / "tls" / "key.pem")
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 def test_tls_that_cannot_work_is_said_before_anything_starts(server: EmbeddedServer, tmp_path: Path) -> None:
