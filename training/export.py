@@ -17,6 +17,7 @@ from openvino import opset13 as op
 from torch import Tensor
 
 from workers.network import Conv, Residual, StyleNetwork, load, save
+from workers.openvino_engine import RT_INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ def build_graph(network: StyleNetwork) -> ov.Model:
     y = op.round(op.clamp(y, 0.0, 255.0), "half_to_even")
     painted = op.transpose(op.convert(y, "u8"), _order(0, 2, 3, 1))
     painted.output(0).set_names({"painted"})
-    return ov.Model([painted], [frame], "style")
+    model = ov.Model([painted], [frame], "style")
+    for key, words in network.canvas.written().items():
+        model.set_rt_info(words, [RT_INFO, key])
+    return model
 
 
 def _conv(x: ov.Node, layer: Conv, *, weight: Tensor | None = None, bias: Tensor | None = None) -> ov.Node:

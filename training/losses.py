@@ -16,7 +16,7 @@ from torch import Tensor
 from training.backbone import Backbone, Features
 
 # Layer and weight in the style term. Large strokes live in the deep layers, contrast in the shallow ones.
-STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 1.5, "relu4_1": 2.5}
+STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 1.5, "relu4_1": 1.5, "relu4_3": 2.0}
 # The same at half the size, where a stroke is half as wide and the deep layers see twice as far.
 COARSE_LAYERS = {"relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 2.5}
 CONTENT_LAYER = "relu3_3"
@@ -114,9 +114,12 @@ def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
     return ((painted - _blur(painted, 5)).square() * flat).mean()
 
 
-def palette_loss(painted: Tensor, recoloured: Tensor) -> Tensor:
-    """Difference of small areas (8 px means, a stroke) from the photo in the painting's colours."""
-    return F.mse_loss(F.avg_pool2d(painted, 8), F.avg_pool2d(recoloured, 8))
+def palette_loss(painted: Tensor, recoloured: Tensor, area_px: int) -> Tensor:
+    """Difference of small areas (means of `area_px` squared) from the photo in the painting's colours.
+
+    An area of the width of a stroke forbids strokes; one of two or three strokes asks them to keep the area's colour.
+    """
+    return F.mse_loss(F.avg_pool2d(painted, area_px), F.avg_pool2d(recoloured, area_px))
 
 
 def lattice_loss(painted: Tensor) -> Tensor:

@@ -14,20 +14,22 @@ class Recipe:
     style: float = 12.0
     # How much the style counts at half the size, beside 1 at the full: what is seen from a chair.
     coarse: float = 0.7
-    content: float = 1.5
+    content: float = 0.8
     # What content counts once the norms are frozen, which takes strokes away; 0: as before. Low, it puts level strokes
     # right and brings colour back (style distance 0.26 to 0.23), but blots into the flat areas of calmer paintings.
     frozen_content: float = 0.0
-    variation: float = 0.02
+    variation: float = 0.01
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
-    quiet: float = 1000.0
+    quiet: float = 300.0
     # Dots and beads that sit on the network's grid.
     lattice: float = 3000.0
     # Output must follow shift, zoom and noise of the input.
-    stability: float = 40.0
+    stability: float = 25.0
     overshoot: float = 10.0
-    # Areas of 8 px keep the colour that the palette gives them: at 10 to 80 blots of another colour stayed.
+    # Areas keep the colour that the palette gives them: at 10 to 80 blots of another colour stayed. Areas of 8 px, the
+    # width of a stroke, kept flat skies without strokes.
     palette: float = 200.0
+    palette_px: int = 32
     # How much more than their area the painting's strong colours count; for pictures that are mostly paper.
     vivid: float = 0.0
     crop_px: int = 192
@@ -43,6 +45,10 @@ class Recipe:
     # Crops drawn for a run; each is remembered with what the backbone sees in it (1.6 MB each, 1.3 GB in all), which
     # saves a third of an iteration.
     crops: int = 800
+    # A faint fixed pattern below the picture, along which strokes are drawn where the photo is flat (workers/grain.py).
+    grain: bool = True
+    # Half the way to the painting's brightness and contrast, frame by frame (workers/canvas.py).
+    tone: bool = True
     seed: int = 1
     # Name of the style whose weights the run began with; empty for a run from nothing.
     start: str = ""

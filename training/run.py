@@ -16,14 +16,16 @@ from torch import Tensor
 from pipeline.errors import UsageError
 from training import losses
 from training.backbone import Backbone
+from training.canvas import Grain, Tone
 from training.palette import Palette
 from training.photos import PhotoSet
 from training.recipe import Recipe
 from training.shake import Shake
+from workers.canvas import Canvas
 from workers.network import Norm, StyleNetwork
 
 # First number of each random draw after the seed.
-_TRAINING, _WARM_UP, _CROPS, _SURVEY, _STATISTICS = range(5)
+_TRAINING, _WARM_UP, _CROPS, _SURVEY, _STATISTICS, _GRAIN = range(6)
 # Crops over which the frozen statistics are taken, and their side: about a frame, not a detail of one.
 _STATISTICS_BATCHES, _STATISTICS_PX = 24, 384
 _SURVEY_BATCHES = 60
@@ -40,6 +42,8 @@ class Run:
         self.recipe, self.photos = recipe, photos
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.backbone = backbone.to(self.device)
+        self.grain = Grain(self.device) if recipe.grain else None
+        self.tone = Tone.of(painting.to(self.device)) if recipe.tone else None
         torch.manual_seed(recipe.seed)
         self.network = self._fresh_network().to(self.device)
         self.optimizer = self._fresh_optimizer()
@@ -73,7 +77,7 @@ class Run:
             left = 1.0 - step / self.recipe.warm_up
             self._set_learning_rate(1e-3 * (0.3 + 3.0 * left))
             photo = self._draw(_WARM_UP, step, 64 if left > 0.5 else 96)
-            self._descend(F.l1_loss(self.network(photo), self.palette(photo)))
+            self._descend(F.l1_loss(self.network(self._grained(photo, _WARM_UP, step)), self.palette(photo)))
         # What Adam learnt from these small gradients would make its first steps on the large ones to come huge:
         # one run of three died of that within 75 iterations.
         self.optimizer = self._fresh_optimizer()
@@ -94,12 +98,12 @@ class Run:
 
     def _learn(self, photo: Tensor, content: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:
         painted, shaken = self._paint_twice(photo, shake, rng)
-        style, apart = self._perceptual(painted, content)
+        style, apart = self._perceptual(self.tone.finished(painted) if self.tone else painted, content)
         quiet = losses.quiet_loss(painted, photo)
         inside = slice(shake.margin_px, -shake.margin_px)
         stability = (shaken - shake.move(painted[:1]))[:, :, inside, inside].square().mean()
-        palette = losses.palette_loss(painted, self.palette(photo))
         recipe = self.recipe
+        palette = losses.palette_loss(painted, self.palette(photo), recipe.palette_px)
         self._descend(
             recipe.style * style
             + recipe.content_weight(is_frozen=self.is_frozen) * apart
@@ -113,10 +117,17 @@ class Run:
         return losses.Terms(style.item(), apart.item(), quiet.item(), stability.item(), palette.item())
 
     def _paint_twice(self, photo: Tensor, shake: Shake, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """The batch painted, and its first picture painted again after the shake (one pass)."""
+        """The batch painted, and its first picture painted again after the shake (one pass).
+
+        The grain moves along, or the strokes that it alone begins would be trained away as unsteady.
+        """
         noise = torch.from_numpy(rng.standard_normal(photo[:1].shape, dtype=np.float32)).to(self.device)
         moved = (shake.move(photo[:1]) + shake.noise * noise).clamp(0.0, 1.0)
-        both = self.network(torch.cat([photo, moved]))
+        pictures = torch.cat([photo, moved])
+        if self.grain:
+            fields = self.grain.draw(rng, len(photo), photo.shape[-1])
+            pictures = self.grain.lay(pictures, torch.cat([fields, shake.move(fields[:1])]))
+        both = self.network(pictures)
         return both[: len(photo)], both[len(photo) :]
 
     def _perceptual(self, painted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,14 +164,22 @@ class Run:
 
         hooks = [norm.register_forward_pre_hook(note) for norm in norms]
         for step in range(_STATISTICS_BATCHES):
-            self.network(self._draw(_STATISTICS, step, _STATISTICS_PX))
+            self.network(self._grained(self._draw(_STATISTICS, step, _STATISTICS_PX), _STATISTICS, step))
         for hook in hooks:
             hook.remove()
         means, squares = zip(*(torch.stack(seen[norm]).mean(0) for norm in norms), strict=True)
         return [(mean, square - mean.square()) for mean, square in zip(means, squares, strict=True)]
 
+    def _grained(self, photo: Tensor, stage: int, step: int) -> Tensor:
+        """The photos as the network is to see them, on windows of the canvas that belong to this step."""
+        if self.grain is None:
+            return photo
+        rng = np.random.default_rng([self.recipe.seed, _GRAIN, stage, step])
+        return self.grain.lay(photo, self.grain.draw(rng, len(photo), photo.shape[-1]))
+
     def _fresh_network(self) -> StyleNetwork:
-        return StyleNetwork(self.recipe.widths, normed=True)
+        canvas = Canvas(self.grain is not None, self.tone.told() if self.tone else None)
+        return StyleNetwork(self.recipe.widths, normed=True, canvas=canvas)
 
     def _fresh_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate)

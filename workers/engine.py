@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from workers.canvas import Canvas
+
 # What CUDA, its libraries (CUBLAS_STATUS_ALLOC_FAILED), torch's CPU allocator and OpenVINO say in an error of no class
 # of its own.
 _OUT_OF_MEMORY = re.compile(
@@ -25,6 +27,10 @@ class Engine(Protocol):
     @property
     def overlap_px(self) -> int:
         """How far a pixel sees, in px: tiles that overlap by it on each side paint as the whole does."""
+
+    @property
+    def canvas(self) -> Canvas:
+        """What is done to whole frames around `paint`."""
 
     @property
     def bytes_per_px(self) -> int:

@@ -18,6 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from workers.canvas import Canvas
+
 # Sides of a frame must be multiples of this (unshuffle 2, two strides of 2).
 STRIDE_PX = 8
 # How far an output pixel looks on either side, as a multiple of the stride.
@@ -95,11 +97,13 @@ class StyleNetwork(nn.Module):
     """Paint N x 3 x H x W, RGB 0..1, into the same shape; H and W multiples of `STRIDE_PX`.
 
     `normed=True` is the form that trains; `fold()` gives the form that ships. Values may leave 0..1 slightly:
-    `paint` clamps them, the loss sees them as they are (a clamp has no gradient where it is needed most).
+    `paint` clamps them, the loss sees them as they are (a clamp has no gradient where it is needed most). `canvas` is
+    what whole frames get around the network; the network itself does nothing about it.
     """
 
-    def __init__(self, widths: Widths | None = None, *, normed: bool = False) -> None:
+    def __init__(self, widths: Widths | None = None, *, normed: bool = False, canvas: Canvas | None = None) -> None:
         super().__init__()
+        self.canvas = canvas or Canvas()
         w = self.widths = widths or Widths()
         self.stem = Conv(12, w.half, normed=normed)
         self.down4 = Conv(w.half, w.quarter, stride=2, normed=normed)
@@ -132,7 +136,7 @@ class StyleNetwork(nn.Module):
 
     def fold(self) -> StyleNetwork:
         """Give the same network without norms; equal to this one in `eval()` up to rounding."""
-        folded = StyleNetwork(self.widths)
+        folded = StyleNetwork(self.widths, canvas=self.canvas)
         own = {name: module for name, module in self.named_modules() if isinstance(module, Conv)}
         with torch.no_grad():
             for name, module in folded.named_modules():
@@ -156,7 +160,8 @@ def save(network: StyleNetwork, path: Path) -> None:
     if any(".norm." in key for key in state):
         raise ValueError("fold the network before saving it")
     part = path.with_name(path.name + ".part")
-    save_file(state, part, metadata={key: str(value) for key, value in asdict(network.widths).items()})
+    widths = {key: str(value) for key, value in asdict(network.widths).items()}
+    save_file(state, part, metadata={**widths, **network.canvas.written()})
     part.chmod(0o644)  # safetensors writes for its owner alone
     part.replace(path)
 
@@ -171,7 +176,7 @@ def load(path: Path) -> StyleNetwork:
         # Said beside the weights: a file of a kilobyte must not have us make a network of gigabytes.
         if not all(0 < width <= most for width, most in zip(widths.values(), _MOST, strict=True)):
             raise ValueError(f"{path} is not a style network: its widths are out of range")
-        network = StyleNetwork(Widths(**widths))
+        network = StyleNetwork(Widths(**widths), canvas=Canvas.read(metadata))
         network.load_state_dict({f"{k.rpartition('.')[0]}.conv.{k.rpartition('.')[2]}": v for k, v in tensors.items()})
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is not a style network: {error}") from error

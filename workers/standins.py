@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline.errors import StyleError
 from pipeline.frame import EncodedFrame
 from pipeline.wire import Ticket
+from workers.canvas import Canvas
 from workers.engine import Engine, memory_errors
 from workers.painter import EnginePainter, Painter, Painting
 
@@ -35,6 +36,7 @@ class SleepingEngine:
 
     multiple = 1
     overlap_px = 0
+    canvas = Canvas()
     bytes_per_px = 3
 
     def __init__(self, sleep_s: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""From any picture to its painting: pad to the network's multiple, tile what is too large, crop, then apply the look.
+"""From any picture to its painting: canvas, pad to the network's multiple, tile what is too large, crop, tone, look.
 
 Invariant: the result has the source's shape, and tiling does not show, because tiles start on the network's grid
 and are cut where both neighbours see the same surroundings.
@@ -43,8 +43,9 @@ def stylize(
     if look.strength == 0:
         return pixels.copy()
     height, width = pixels.shape[:2]
-    painted = _paint(engine, _pad(pixels, engine.multiple), tile_pixels, progress)[:height, :width]
-    return apply_look(pixels, painted, look)
+    prepared = _pad(engine.canvas.prepared(pixels), engine.multiple)
+    painted = _paint(engine, prepared, tile_pixels, progress)[:height, :width]
+    return apply_look(pixels, engine.canvas.finished(painted), look)
 
 
 def tile_size(engine: Engine, height: int, width: int, tile_pixels: int) -> int:

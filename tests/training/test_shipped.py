@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.painters import ours
+from benchmarks.painters import network_alone
 from training.shipped import SHIPPED
 from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, load
 from workers.styles import SHIPPED as WEIGHTS
@@ -44,10 +44,10 @@ def test_a_style_starts_only_from_one_trained_before_it() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("grey", [40, 128, 220])
-def test_a_flat_wall_stays_flat(name: str, grey: int) -> None:
+def test_a_flat_wall_gets_no_pattern_but_its_grain_s(name: str, grey: int) -> None:
     frame = np.full((240, 320, 3), grey, np.uint8)
-    painted = ours(Path(WEIGHTS / f"{name}.xml"), (320, 240))(frame).astype(float)
-    # Columns or dots of the pixel-shuffle, or a frame at the edges, would show as a spread.
+    painted = network_alone(Path(WEIGHTS / f"{name}.xml"), (320, 240))(frame).astype(float)
+    # Without grain: columns or dots of the pixel-shuffle, or a frame at the edges, would show as a spread.
     assert painted.std((0, 1)).max() < 4.0
 
 
@@ -56,13 +56,13 @@ def test_the_two_networks_of_a_style_agree(name: str) -> None:
     frame = np.random.default_rng(1).integers(0, 256, (96, 128, 3), dtype=np.uint8)
     rgb = torch.from_numpy(frame[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
     wanted = (load(WEIGHTS / f"{name}.safetensors").paint(rgb)[0] * 255.0).round().permute(1, 2, 0).numpy()[..., ::-1]
-    painted = ours(WEIGHTS / f"{name}.xml", (128, 96))(frame)
+    painted = network_alone(WEIGHTS / f"{name}.xml", (128, 96))(frame)
     assert np.abs(painted.astype(int) - wanted.astype(int)).max() <= 2
 
 
 def test_a_frame_moved_by_the_stride_is_painted_as_moved() -> None:
     scene = np.random.default_rng(2).integers(0, 256, (320, 320 + STRIDE_PX, 3), dtype=np.uint8)
-    paint = ours(WEIGHTS / "wave.xml", (320, 320))
+    paint = network_alone(WEIGHTS / "wave.xml", (320, 320))
     left, right = paint(scene[:, :320]), paint(scene[:, STRIDE_PX:])
     inside = slice(RECEPTIVE_FIELD_PX + STRIDE_PX, 320 - RECEPTIVE_FIELD_PX - STRIDE_PX)
     moved = slice(inside.start - STRIDE_PX, inside.stop - STRIDE_PX)

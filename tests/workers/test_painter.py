@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pipeline.codec import decode, encode
 from pipeline.frame import Codec, EncodedFrame, Frame
 from pipeline.wire import Ticket
+from workers.canvas import Canvas
 from workers.painter import EnginePainter
 
 HOUR_S = 3600
@@ -18,6 +19,7 @@ class Card:
     multiple = 1
     overlap_px = 0
     bytes_per_px = 3
+    canvas = Canvas()
 
     def __init__(self, room: int) -> None:
         self.room = room

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.frame import Look
 from tests.workers.tiny import Pixels, StyleFiles
+from workers.canvas import Canvas
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import apply_look, spans, stylize
 
@@ -21,6 +22,7 @@ class Recorder:
     """An engine that inverts and notes what it was handed."""
 
     bytes_per_px = 3
+    canvas = Canvas()
 
     def __init__(self, multiple: int = 8, overlap_px: int = 16) -> None:
         self.multiple, self.overlap_px = multiple, overlap_px

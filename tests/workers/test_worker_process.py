@@ -15,7 +15,7 @@ import pytest
 from pipeline.app import create_app, message_of
 from pipeline.codec import decode, encode
 from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Codec, Frame
+from pipeline.frame import Codec, Frame, Look
 from pipeline.placement import place
 from pipeline.records import Entry
 from pipeline.transport import Transport
@@ -24,6 +24,7 @@ from tests.workers.tiny import StyleFiles
 from workers.exits import EXIT_CANNOT_START, EXIT_HUNG
 from workers.launch import Fleet
 from workers.openvino_engine import OpenVinoEngine
+from workers.stylize import stylize
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
@@ -91,7 +92,8 @@ def test_a_plain_celery_worker_serves_files_and_live_streams_of_its_style(
         entries = sorted((desk.receive(), desk.receive()), key=lambda entry: entry.seq)
         assert [(entry.kind, entry.seq) for entry in entries] == [("painted", 0), ("painted", 1)]
         painted = decode(unpack_frame(entries[0].frame, LIMITS))
-        assert np.array_equal(painted, OpenVinoEngine(tiny.export, threads=1).paint(FRAME))
+        wanted = stylize(OpenVinoEngine(tiny.export, threads=1), FRAME, Look(), tile_pixels=1 << 30)
+        assert np.array_equal(painted, wanted)
         stages = unpack_stages(entries[0].stages)
         assert (stages.style, stages.worker) == ("tiny", "w@host")
         wait_until(transport.workers, what="a sign of life")

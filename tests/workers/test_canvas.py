@@ -1,0 +1,77 @@
+"""A frame has one canvas: the same grain each time, in tiles as in the whole, and a tone taken from the frame alone."""
+
+import numpy as np
+import pytest
+
+from tests.workers.tiny import Pixels, StyleFiles
+from workers import grain
+from workers.canvas import MOST_GAIN, Canvas, Tone
+from workers.openvino_engine import OpenVinoEngine
+from workers.torch_engine import load_torch_engine
+
+TONE = Tone((90.0, 120.0, 150.0), (60.0, 50.0, 40.0))
+
+
+def _grey(height: int, width: int, level: int = 128) -> Pixels:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def test_the_grain_is_faint_without_brightness_and_the_same_each_time() -> None:
+    grained = grain.lay(_grey(480, 640)).astype(int) - 128
+    assert np.array_equal(grained, grain.lay(_grey(480, 640)).astype(int) - 128)
+    assert grained.std() > 1.0 and np.abs(grained).max() <= 2 * grain.AMPLITUDE
+    # Over 2×2 pixels, all that a camera keeps of colours, nothing is left of it; nor of its brightness.
+    blocks = grained[:480, :640].reshape(240, 2, 320, 2, 3).mean((1, 3))
+    assert np.abs(blocks).max() <= 1.5
+    assert np.abs(grained.mean(2)).max() <= 1.5
+
+
+def test_a_large_frame_has_the_grain_of_its_parts() -> None:
+    whole = grain.lay(_grey(1100, 1300))
+    assert np.array_equal(whole[:300, :400], grain.lay(_grey(300, 400)))
+    # It goes on across the places where it begins anew.
+    period = grain.PERIOD_PX
+    assert np.array_equal(whole[period : period + 200, period : period + 200], whole[:200, :200])
+    steps = np.abs(np.diff(grain.fields()[0], axis=1, append=grain.fields()[0][:, :1]))
+    assert steps[:, -1].mean() < 1.5 * steps.mean()
+
+
+def test_the_grain_leaves_the_frame_it_was_given(photo: Pixels) -> None:
+    before = photo.copy()
+    assert not np.array_equal(grain.lay(photo), before)
+    assert np.array_equal(photo, before)
+
+
+def test_the_tone_goes_half_the_way() -> None:
+    painted = np.random.default_rng(1).normal((60, 60, 60), 20, (400, 400, 3)).clip(0, 255).astype(np.uint8)
+    finished = Canvas(tone=TONE).finished(painted)
+    assert finished.mean((0, 1)) == pytest.approx([75, 90, 105], abs=2)
+    assert finished[..., 1].std() == pytest.approx((50 * 20) ** 0.5, rel=0.05)
+
+
+def test_a_flat_painting_is_not_torn_apart_by_its_tone() -> None:
+    painted = np.random.default_rng(1).normal(128, 1.5, (200, 200, 3)).clip(0, 255).astype(np.uint8)
+    finished = Canvas(tone=TONE).finished(painted)
+    assert finished.std((0, 1)).max() <= painted.std((0, 1)).max() * MOST_GAIN + 0.5
+    assert Canvas(tone=TONE).finished(_grey(16, 16)).std() < 60
+
+
+def test_without_grain_and_tone_nothing_happens(photo: Pixels) -> None:
+    assert np.array_equal(Canvas().finished(Canvas().prepared(photo)), photo)
+
+
+def test_both_engines_read_the_canvas_from_their_files(tiny: StyleFiles) -> None:
+    wanted = Canvas(has_grain=True, tone=TONE)
+    assert OpenVinoEngine(tiny.export, threads=1).canvas == wanted
+    assert load_torch_engine(tiny.torch_file, device="cpu", threads=1).canvas == wanted
+
+
+@pytest.mark.parametrize("canvas", [Canvas(), Canvas(has_grain=True), Canvas(tone=TONE)], ids=["none", "grain", "tone"])
+def test_what_is_written_is_read(canvas: Canvas) -> None:
+    assert Canvas.read(canvas.written()) == canvas
+
+
+@pytest.mark.parametrize("tone", ["", "1 2 3", "1 2 3 4 5 nan", "1 2 3 4 5 300", "a b c d e f", "1 " * 7])
+def test_a_damaged_tone_is_refused(tone: str) -> None:
+    with pytest.raises(ValueError, match=r"six numbers|could not convert"):
+        Canvas.read({"tone": tone})

@@ -1,0 +1,71 @@
+"""The canvas while a style trains: grain over random windows, and the painting's tone, both as tensors with gradients.
+
+What `workers.canvas` and `workers.grain` do to whole frames of bytes; a test holds the two to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workers import canvas, grain
+
+
+class Grain:
+    """The grain, on one device. Its fields are N x 2 x H x W, -1..1; `lay` puts them on a checkerboard."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._fields = torch.from_numpy(grain.fields().copy()).to(device)  # (2, PERIOD, PERIOD)
+        self._directions = torch.tensor(grain.DIRECTIONS_BGR, device=device).flip(1)  # (2, 3), RGB
+
+    def draw(self, rng: np.random.Generator, count: int, size_px: int) -> Tensor:
+        """Fields of `count` windows of the canvas."""
+        windows = []
+        for _ in range(count):
+            down, right = (int(value) for value in rng.integers(0, grain.PERIOD_PX, size=2))
+            windows.append(self.window(size_px, size_px, down_px=down, right_px=right))
+        return torch.cat(windows)
+
+    def window(self, height: int, width: int, *, down_px: int = 0, right_px: int = 0) -> Tensor:
+        """The fields of one window (1 x 2 x H x W)."""
+        rows = torch.arange(down_px, down_px + height, device=self._fields.device) % grain.PERIOD_PX
+        columns = torch.arange(right_px, right_px + width, device=self._fields.device) % grain.PERIOD_PX
+        return self._fields[:, rows[:, None], columns][None]
+
+    def lay(self, x: Tensor, fields: Tensor) -> Tensor:
+        """N x 3 x H x W, RGB 0..1, with the grain of these fields over it.
+
+        The checkerboard stays where it is when fields are moved: its phase is the network's own grid.
+        """
+        rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
+        checkerboard = 1.0 - 2.0 * ((rows[:, None] + columns) % 2).float()
+        pattern = torch.einsum("nkhw,kc->nchw", fields * checkerboard, self._directions)
+        return (x + pattern * (grain.AMPLITUDE / 255.0)).clamp(0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A painting's tone, 1 x 3 x 1 x 1 each, RGB 0..1."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    @staticmethod
+    def of(painting: Tensor) -> Tone:
+        """1 x 3 x H x W, RGB 0..1."""
+        return Tone(painting.mean((2, 3), keepdim=True), painting.std((2, 3), keepdim=True))
+
+    def finished(self, x: Tensor) -> Tensor:
+        """N x 3 x H x W carried towards the tone, each picture by its own mean and deviation; not clamped."""
+        mean, deviation = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True)
+        gain = (self.deviation / deviation.clamp_min(1e-3)) ** canvas.TONE_SHARE
+        centred = (x - mean) * gain.clamp(canvas.LEAST_GAIN, canvas.MOST_GAIN)
+        return centred + mean + (self.mean - mean) * canvas.TONE_SHARE
+
+    def told(self) -> canvas.Tone:
+        """As workers know it: BGR of 255."""
+        mean, deviation = ((255.0 * x.flatten().flip(0)).tolist() for x in (self.mean, self.deviation))
+        return canvas.Tone((mean[0], mean[1], mean[2]), (deviation[0], deviation[1], deviation[2]))
