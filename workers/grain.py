@@ -42,7 +42,7 @@ def fields() -> NDArray[np.float32]:
 
 
 def lay(pixels: Pixels) -> Pixels:
-    """Return H×W×3 uint8 BGR `pixels` with the grain over them, a fresh array (0.2 ms at 640×480)."""
+    """Return H×W×3 uint8 BGR `pixels` with the grain over them, a fresh array (0.4 ms at 640×480)."""
     above, below = _pattern()
     grained = np.empty_like(pixels)
     height, width = pixels.shape[:2]

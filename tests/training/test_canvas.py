@@ -30,7 +30,7 @@ def test_the_tone_of_training_is_that_of_painting() -> None:
     frame = np.repeat(np.repeat(rng.integers(60, 160, (16, 16, 3), dtype=np.uint8), 4, 0), 4, 1)
     tone = Tone.of(_tensor(painting))
     mine = _pixels(tone.finished(_tensor(frame)))
-    assert np.abs(mine - canvas.Canvas(tone=tone.told()).finished(frame)).max() <= 1.0
+    assert np.abs(mine - canvas.Canvas(tone=tone.told()).finished(frame)).max() <= 1.5
 
 
 def test_windows_of_the_canvas_are_drawn_by_chance_alone() -> None:
