@@ -7,7 +7,7 @@ first stops the others; the caller sees its error.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +19,8 @@ from pipeline.config import Settings
 from pipeline.errors import PipelineError, ServerFull, ServerGone, SourceError, Stopped
 from pipeline.frame import Look, StreamInfo
 from pipeline.metrics import Percentiles, Rate
-from pipeline.window import Window, window_size
+from pipeline.records import WorkerBeat
+from pipeline.window import Holds, Window, window_size
 from pipeline.wire import Limits, Stages
 from producer.source import Source
 from producer.submit import Order, Submission
@@ -87,7 +88,7 @@ class PaintJob:
             self._transport,
             partial(broker.pack, style),
             Order(stream, style, look, settings.attempts, _facts(source.info, style)),
-            window=Window(window_size(self._painters())),
+            window=Window(_size(self._painters())),
             wait_s=settings.server_wait_s,
         )
         self._collector = Collector(
@@ -102,6 +103,7 @@ class PaintJob:
         self._submission.is_caught_up = lambda: self._collector.is_caught_up
         self._submission.on_full = lambda: self._trim(stream)
         self._delays = Percentiles()
+        self._holds = Holds()
         self._rate = Rate()
         self._done = 0
         self._duplicates = 0
@@ -176,7 +178,8 @@ class PaintJob:
                 self._submission.watch()
                 look += 1
                 if look % _RESIZE_EVERY == 0:
-                    self._submission.resize(window_size(self._painters()))
+                    painters = self._painters()
+                    self._submission.resize(_size(painters), self._holds.wider(painters))
         except BaseException as error:
             self._fail(error)
 
@@ -191,7 +194,8 @@ class PaintJob:
             done = self._first + self._done
             on_progress(Progress(done, total, self._rate.per_s(now_s), self._submission.in_flight))
 
-    def _arrived(self, seq: int, stages: Stages) -> None:
+    def _arrived(self, seq: int, stages: Stages, published_ms: int) -> None:
+        self._holds.note(stages, published_ms)
         delay_s = self._submission.arrived(seq, stages)
         if delay_s is not None:
             self._delays.add(delay_s)
@@ -203,11 +207,11 @@ class PaintJob:
             if self._collector.has_read:
                 self._transport.trim(stream, self._collector.cursor)
 
-    def _painters(self) -> int:
+    def _painters(self) -> list[WorkerBeat]:
         try:
-            return sum(beat.threads for beat in self._transport.workers() if beat.style == self._style)
+            return [beat for beat in self._transport.workers() if beat.style == self._style]
         except PipelineError:
-            return 1
+            return []
 
     def _count_duplicates(self) -> int:
         try:
@@ -220,6 +224,10 @@ class PaintJob:
         if self._error is None:
             self._error = error
         self.stop()
+
+
+def _size(painters: Sequence[WorkerBeat]) -> int:
+    return window_size(sum(beat.threads for beat in painters))
 
 
 def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:

@@ -6,9 +6,11 @@ import pytest
 
 from pipeline.metrics import Percentiles, Rate
 from pipeline.queues import LiveFirst, queue_of, style_of
+from pipeline.records import WorkerBeat
 from pipeline.reorder import ReorderBuffer
 from pipeline.resend import ABSENT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due
-from pipeline.window import Window, window_size
+from pipeline.window import Holds, Window, window_size
+from pipeline.wire import Stages
 
 NOW = 1_000_000
 
@@ -80,6 +82,33 @@ def test_full_window_has_no_credit_until_one_is_given_back() -> None:
 @pytest.mark.parametrize(("threads", "size"), [(0, 6), (1, 6), (2, 8), (6, 16)])
 def test_window_grows_with_the_painters(threads: int, size: int) -> None:
     assert window_size(threads) == size
+
+
+@pytest.mark.parametrize(
+    ("workers", "wider"),
+    [
+        pytest.param([], 0, id="nobody has painted"),
+        pytest.param([(60, 1)] * 4, 0, id="all alike and near"),
+        pytest.param([(60, 100)] * 2, 0, id="all alike and far"),
+        # It holds a frame for 60 + 3 × 100 ms; the others paint one in 65.
+        pytest.param([(60, 1), (60, 1), (60, 100)], 9, id="one far away"),
+        pytest.param([(60, 1), (60, 1), (600, 1)], 17, id="one slow"),
+        pytest.param([(0, 0), (0, 0)], 0, id="no time at all"),
+    ],
+)
+def test_the_window_is_wider_by_what_is_painted_while_the_slowest_holds_a_frame(
+    workers: list[tuple[int, int]], wider: int
+) -> None:
+    holds = Holds()
+    for number, (work_ms, round_trip_ms) in enumerate(workers):
+        for lost_ms in (0, 900, 0):  # one packet lost on the line says nothing
+            stages = Stages(claimed_ms=1000, paint_ms=work_ms, worker=f"w{number}")
+            holds.note(stages, 1000 + work_ms + round_trip_ms + lost_ms)
+    beats = [WorkerBeat(f"w{number}", "wave", "cpu", 1) for number in range(len(workers) + 1)]
+    assert holds.wider(beats) == wider
+    assert Holds().wider(beats) == 0
+    # Who left counts no more.
+    assert holds.wider([]) == 0
 
 
 @pytest.mark.parametrize(
