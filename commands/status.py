@@ -108,7 +108,8 @@ def _screen(seen: Census, url: str) -> Group:
     # A line of its own: the embedded server's socket has a long path. `--json` has it whole, however long.
     address = Text(without_password(url), no_wrap=True, overflow="ellipsis")
     crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS   memory {_megabytes(seen.used_bytes)}{bound}"
-    return Group(address, crew, _styles(seen), _workers(seen.workers), _streams(seen.streams))
+    troubles = [Text(line.trouble, style="bold red") for line in seen.styles if line.trouble]
+    return Group(address, crew, _styles(seen), *troubles, _workers(seen.workers), _streams(seen.streams))
 
 
 def _styles(seen: Census) -> Table:

@@ -90,7 +90,7 @@ class WorkerBeat:
     """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory.
 
     `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads. One that
-    stays out of its queues serves no `style`, and `note` says why.
+    stays out of its queues serves no `style`: it is `away_from` one, and `note` says why.
     """
 
     name: str
@@ -104,6 +104,7 @@ class WorkerBeat:
     host: str = ""
     busy: float = 0.0
     note: str = ""
+    away_from: str = ""
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:

@@ -26,6 +26,7 @@ SHELVES = (
     {"errors"},
     {"frame", "config", "log"},
     {
+        "absence",
         "acl",
         "codec",
         "colour",

@@ -190,6 +190,7 @@ class PaintService:
             host=who.host,
             busy=busy,
             note=self._note,
+            away_from=who.style if self._note else "",
         )
         try:
             self._server.beat_worker(beat)

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from pipeline.absence import why_nobody_paints
 from pipeline.metrics import Percentiles, Rate
 from pipeline.queues import LiveFirst, queue_of, style_of
 from pipeline.records import WorkerBeat
@@ -64,6 +65,32 @@ def test_a_files_buffer_never_gives_up() -> None:
     buffer: ReorderBuffer[int] = ReorderBuffer()
     assert list(buffer.push(1, 1)) == []
     assert list(buffer.expire(1e9)) == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        pytest.param([WorkerBeat("a", "wave", "cpu", 1)], "", id="somebody paints"),
+        pytest.param([], "no worker for wave; start one: painter work --styles wave", id="nobody is there"),
+        pytest.param([WorkerBeat("a", "cafe", "cpu", 1)], "no worker for wave; start one", id="of another style"),
+        pytest.param(
+            [WorkerBeat(n, "", "cpu", 1, host=n, note="too old", away_from="wave") for n in ("two", "one")],
+            "no worker of wave can read what waits (too old); install the newer power-painter on one, two",
+            id="all are older",
+        ),
+        pytest.param(
+            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="cafe")], "no worker for wave", id="away"
+        ),
+        pytest.param(
+            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="wave"), WorkerBeat("b", "wave", "cpu", 1)],
+            "",
+            id="one is new",
+        ),
+    ],
+)
+def test_who_waits_is_told_why_nobody_paints(workers: list[WorkerBeat], said: str) -> None:
+    why = why_nobody_paints("wave", workers)
+    assert why.startswith(said) if said else not why
 
 
 def test_full_window_has_no_credit_until_one_is_given_back() -> None:
