@@ -58,6 +58,18 @@ def test_no_line_of_the_screen_breaks_in_two(fleet: EmbeddedServer, columns: int
     assert lines[2].startswith("style ")
 
 
+def test_at_80_columns_every_heading_and_number_is_whole(fleet: EmbeddedServer, transport: Transport) -> None:
+    name = "a-camera-with-a-rather-long-name"
+    transport.open_stream(name, {"maxlen": 4, "style": "summertime", "mode": "live", "width": 1920, "height": 1080})
+    told = painter("status", broker=fleet.url, columns=80).stdout
+    streams = told[told.index("stream ") :].splitlines()
+    assert streams[0].split() == "stream mode style size FPS delay painted dropped failed in flight".split()
+    assert len(streams) == 3
+    assert "…" not in re.sub(r"^\S+ +\S+ +\S+", "", streams[1])
+    workers = told[told.index("host ") :].splitlines()
+    assert workers[0].split() == "host slot device style FPS busy memory painted".split()
+
+
 def test_json_is_one_object_with_the_same_numbers(fleet: EmbeddedServer) -> None:
     done = painter("status", "--json", broker=fleet.url)
     assert done.returncode == 0, done.stderr
