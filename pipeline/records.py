@@ -105,6 +105,11 @@ class WorkerBeat:
     busy: float = 0.0
     note: str = ""
     away_from: str = ""
+    # Of all its paintings: seconds together, and how many took how long (`metrics.Histogram`).
+    paint_s: float = 0.0
+    paint_counts: str = ""
+    # Of the whole device, 0 where it is the machine's own memory.
+    device_bytes: int = 0
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
@@ -115,6 +120,8 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         "rss_bytes": int,
         "pid": int,
         "busy": float,
+        "paint_s": float,
+        "device_bytes": int,
     }
 
     def read(name: str) -> Any:

@@ -22,8 +22,9 @@ from tests.fleet.places import FRAME, free_port
 
 ROOT = Path(__file__).parents[2]
 WORKER = WorkerBeat(
-    "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5
-)
+    "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5,
+    paint_s=4.5, paint_counts="0,0,0,0,0,60,10,0,0,0,0,0,0", device_bytes=7_000_000_000,
+)  # fmt: skip
 
 
 def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.CompletedProcess[str]":
@@ -37,6 +38,9 @@ def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.Co
 def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.beat_worker(WORKER)
+    # As if it beat for a minute: on a busy machine a command takes longer to start than one beat counts.
+    transport._redis.persist(f"worker:{WORKER.name}")
+    transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
     transport.submit_live("desk", FRAME, window=LiveWindow("wave", 1), dropped=2)
     return server
@@ -101,7 +105,15 @@ def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_un
         told = _get(port)
         assert 'painter_queue_length{mode="live",style="wave"} 0.0' in told
         assert 'painter_workers{style="wave"} 1.0' in told
-        assert 'painter_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        assert 'painter_stream_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        who = 'device="cpu",host="desk",'
+        assert f'painter_frames_total{{{who}style="wave",worker="wave@cpu0.desk"}} 70.0' in told
+        paint = f'painter_paint_seconds_bucket{{{who}le="%s",style="wave",worker="wave@cpu0.desk"}} %s'
+        assert all(
+            paint % pair in told for pair in (("0.04", "0.0"), ("0.08", "60.0"), ("0.16", "70.0"), ("+Inf", "70.0"))
+        )
+        assert f'painter_paint_seconds_sum{{{who}style="wave",worker="wave@cpu0.desk"}} 4.5' in told
+        assert 'painter_device_memory_bytes{device="cpu",host="desk"} 7e+09' in told
         fleet.stop()
         wait_until(lambda: "painter_up 0.0" in _get(port), 10, "the lost server")
         process.send_signal(SIGINT)

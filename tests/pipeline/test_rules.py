@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.absence import why_nobody_paints
-from pipeline.metrics import Percentiles, Rate
+from pipeline.metrics import Histogram, Percentiles, Rate, buckets
 from pipeline.queues import LiveFirst, queue_of, style_of
 from pipeline.records import WorkerBeat
 from pipeline.reorder import ReorderBuffer
@@ -91,6 +91,19 @@ def test_a_files_buffer_never_gives_up() -> None:
 def test_who_waits_is_told_why_nobody_paints(workers: list[WorkerBeat], said: str) -> None:
     why = why_nobody_paints("wave", workers)
     assert why.startswith(said) if said else not why
+
+
+def test_a_histogram_counts_each_duration_in_its_place_and_is_told_as_prometheus_has_it() -> None:
+    histogram = Histogram()
+    assert histogram.told() == (0.0, ",".join(["0"] * 13))
+    for duration_s in (0.06, 0.08, 0.081, 99.0):
+        histogram.add(duration_s)
+    total_s, told = histogram.told()
+    assert total_s == pytest.approx(99.221)
+    found = dict(buckets(told))
+    assert (found["0.04"], found["0.08"], found["0.16"], found["5.12"], found["+Inf"]) == (0, 2, 3, 3, 4)
+    # A worker of another release, or what no worker wrote.
+    assert [buckets(other) for other in ("", "1,2", "x" * 13, ",".join(["1"] * 12 + ["-1"]))] == [[]] * 4
 
 
 def test_full_window_has_no_credit_until_one_is_given_back() -> None:
