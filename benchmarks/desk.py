@@ -56,7 +56,8 @@ def push_through(broker: Broker, style: str, jpeg: bytes, frames: int) -> Run:
         window=Window(window_size(painters)), wait_s=10.0,
     )  # fmt: skip
     collector = Collector(
-        broker.transport, stream, first=0, limits=_LIMITS, wait_s=10.0, on_arrival=submission.arrived
+        broker.transport, stream, first=0, limits=_LIMITS, wait_s=10.0,
+        on_arrival=lambda seq, stages, _: submission.arrived(seq, stages),
     )  # fmt: skip
     submission.is_caught_up = lambda: collector.is_caught_up
     submission.watch()

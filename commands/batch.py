@@ -108,6 +108,8 @@ class Batch:
                 broker=self._broker,
                 settings=self._settings,
             )
+            label = f"{task.source.name} → {task.style.name}"
+            job.on_absence = lambda why: self._show.say(f"{label}: {why}")
             self._show.begin(task, source.info.frames)
             seconds = self._run(job, sink.keep_partial, task)
             sink.finish()

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.absence import why_nobody_paints
 from pipeline.errors import WireError
 from pipeline.frame import Mode
 from pipeline.queues import queue_of, style_of
@@ -38,7 +39,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class StyleLine:
-    """One style: who paints it, what waits for it, and how many workers it could use."""
+    """One style: who paints it, what waits for it, how many workers it could use, and why it has none if it should."""
 
     style: str
     workers: int
@@ -46,6 +47,7 @@ class StyleLine:
     queued: int
     queued_live: int
     wanted: int
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,9 @@ def _style(name: str, now: Glance, streams: Sequence[StreamLine]) -> StyleLine:
     workers = [beat for beat in now.workers if beat.style == name]
     queued, queued_live = (now.queues.get(queue_of(name, live=live), 0) for live in (False, True))
     fps = sum(beat.fps for beat in workers)
-    return StyleLine(name, len(workers), fps, queued, queued_live, wanted(workers, streams, queued + queued_live))
+    count = wanted(workers, streams, queued + queued_live)
+    trouble = why_nobody_paints(name, now.workers) if count else ""
+    return StyleLine(name, len(workers), fps, queued, queued_live, count, trouble)
 
 
 def _stream(card: StreamCard, before: StreamCard | None, span_s: float, delay_ms: int | None) -> StreamLine:

@@ -5,8 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from commands.broker import Broker
+from pipeline.absence import why_nobody_paints
 from pipeline.config import runtime_dir, settings
 from pipeline.placement import Plan, place, require_room
+from pipeline.records import WorkerBeat
 from workers.devices import Nvml, cores, find_devices
 from workers.launch import Fleet
 from workers.styles import Style
@@ -23,7 +25,7 @@ class Crew:
         served = {beat.style for beat in beats}
         wanted = [style for style in styles if workers is not None or style.name not in served]
         if wanted and workers is None and broker.is_foreign:
-            say(f"waiting for a worker of {_names(wanted)}; start one: painter work --styles {_names(wanted)}")
+            _say_who_is_missing([style.name for style in wanted], beats, say)
             wanted = []
         self._fleet = self._prepare(wanted, workers)
 
@@ -65,5 +67,10 @@ class Crew:
         return Fleet(plan, self._broker.url, weights=weights, logs=runtime_dir() / "logs")
 
 
-def _names(styles: Sequence[Style]) -> str:
-    return ",".join(style.name for style in styles)
+def _say_who_is_missing(styles: Sequence[str], beats: Sequence[WorkerBeat], say: Callable[[str], None]) -> None:
+    away = {beat.away_from for beat in beats}
+    for style in styles:
+        if style in away:
+            say(why_nobody_paints(style, beats))
+    if never := ",".join(style for style in styles if style not in away):
+        say(f"waiting for a worker of {never}; start one: painter work --styles {never}")

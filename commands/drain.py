@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from commands.broker import Broker, open_broker
+from commands.progress import counted
 from pipeline.app import create_app, tell_to_leave
 from pipeline.errors import UsageError, WorkerLost
 
@@ -26,7 +27,8 @@ def drain(host: Host, timeout: Timeout = 60.0, broker: BrokerUrl = "") -> None:
             hosts = sorted({beat.host for beat in server.transport.workers()})
             there = f"there are workers on {', '.join(hosts)}" if hosts else "there are no workers at all"
             raise UsageError(f"no worker on {host}; {there}")
-        typer.echo(f"{len(names)} workers of {host} finish what they hold")
+        finish = "finishes what it holds" if len(names) == 1 else "finish what they hold"
+        typer.echo(f"{counted(len(names), 'worker')} of {host} {finish}")
         _wait(server, host, timeout)
         typer.echo(f"{host} has left")
 

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from commands.census import Census, Glance, census, glance
 from pipeline.errors import ServerFull, ServerGone, UsageError
+from pipeline.metrics import buckets
 from pipeline.transport import Transport
 
 
@@ -78,14 +79,21 @@ def _workers(seen: Census) -> Iterator[Metric]:
     fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=of)
     busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=of)
     memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=of)
-    painted = CounterMetricFamily("painter_worker_painted", "frames since the worker started", labels=of)
+    painted = CounterMetricFamily("painter_frames", "frames painted since the worker started", labels=of)
+    paint = HistogramMetricFamily("painter_paint_seconds", "time to paint a frame", labels=of)
+    card = GaugeMetricFamily("painter_device_memory_bytes", "memory in use on a GPU, by all", labels=["host", "device"])
+    cards = {(beat.host, beat.device): beat.device_bytes for beat in seen.workers if beat.device_bytes}
+    for where, in_use in cards.items():
+        card.add_metric(where, in_use)
     for beat in seen.workers:
         who = [beat.name, beat.style, beat.device, beat.host]
+        if found := buckets(beat.paint_counts):
+            paint.add_metric(who, buckets=found, sum_value=beat.paint_s)
         fps.add_metric(who, beat.fps)
         busy.add_metric(who, beat.busy)
         memory.add_metric(who, beat.rss_bytes)
         painted.add_metric(who, beat.painted)
-    yield from (fps, busy, memory, painted)
+    yield from (fps, busy, memory, painted, paint, card)
 
 
 def _streams(seen: Census) -> Iterator[Metric]:
@@ -93,7 +101,7 @@ def _streams(seen: Census) -> Iterator[Metric]:
     fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=of)
     delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest frame of a live stream", labels=of)
     flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=of)
-    frames = CounterMetricFamily("painter_frames", "frames by fate", labels=[*of, "fate"])
+    frames = CounterMetricFamily("painter_stream_frames", "frames by fate", labels=[*of, "fate"])
     for line in seen.streams:
         card = line.card
         which = [card.name, card.style, card.mode]

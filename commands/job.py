@@ -7,20 +7,22 @@ first stops the others; the caller sees its error.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from uuid import uuid4
 
 from commands.broker import Broker
+from pipeline.absence import why_nobody_paints
 from pipeline.codec import encode
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, ServerFull, ServerGone, SourceError, Stopped
 from pipeline.frame import Look, StreamInfo
 from pipeline.leaving import joined, within
 from pipeline.metrics import Percentiles, Rate
-from pipeline.window import Window, window_size
+from pipeline.records import WorkerBeat
+from pipeline.window import Holds, Window, window_size
 from pipeline.wire import Limits, Stages
 from producer.source import Source
 from producer.submit import Order, Submission
@@ -31,8 +33,10 @@ log = logging.getLogger(__name__)
 
 # A lease of 1.5 s that ran out is seen within this much more: the stall after a killed worker stays under 2 s.
 _WATCH_S = 0.2
-# How often the number of painting threads is asked for, in looks.
-_RESIZE_EVERY = 10
+# How often the workers are asked for, in looks.
+_WORKERS_EVERY = 10
+# That nobody paints is said again after this time: a job waits as long as it takes, and never in silence.
+_AGAIN_S = 60.0
 # At the end: for a call, or the decoding of a frame, that is under way.
 _STOP_S = 5.0
 # And for the last question about the stream and its end, which nobody needs so much as to wait for a server.
@@ -92,7 +96,7 @@ class PaintJob:
             self._transport,
             partial(broker.pack, style),
             Order(stream, style, look, settings.attempts, _facts(source.info, style)),
-            window=Window(window_size(self._painters())),
+            window=Window(_size(self._painters(self._workers() or []))),
             wait_s=settings.server_wait_s,
         )
         self._collector = Collector(
@@ -106,7 +110,11 @@ class PaintJob:
         self._submission.on_restart = self._collector.rewind
         self._submission.is_caught_up = lambda: self._collector.is_caught_up
         self._submission.on_full = lambda: self._trim(stream)
+        #: Told why nobody paints, for as long as that is so.
+        self.on_absence: Callable[[str], object] = lambda why: log.warning("stream=%s %s", stream, why)
+        self._absence, self._told_s = "", float("-inf")
         self._delays = Percentiles()
+        self._holds = Holds()
         self._rate = Rate()
         self._done = 0
         self._duplicates = 0
@@ -178,10 +186,20 @@ class PaintJob:
             while not self._ended.wait(_WATCH_S):
                 self._submission.watch()
                 look += 1
-                if look % _RESIZE_EVERY == 0:
-                    self._submission.resize(window_size(self._painters()))
+                if look % _WORKERS_EVERY == 0 and (workers := self._workers()) is not None:
+                    painters = self._painters(workers)
+                    self._submission.resize(_size(painters), self._holds.wider(painters))
+                    self._note_absence(why_nobody_paints(self._style, workers))
         except BaseException as error:
             self._fail(error)
+
+    def _note_absence(self, why: str) -> None:
+        """Say why nobody paints, once that has been so for two looks: a worker that restarts is back by then."""
+        now_s = time.monotonic()
+        if why and why == self._absence and now_s >= self._told_s:
+            self._told_s = now_s + _AGAIN_S
+            self.on_absence(why)
+        self._absence = why
 
     def _collect(self, on_progress: Callable[[Progress], None]) -> None:
         for painted in self._collector.frames():
@@ -194,7 +212,8 @@ class PaintJob:
             done = self._first + self._done
             on_progress(Progress(done, total, self._rate.per_s(now_s), self._submission.in_flight))
 
-    def _arrived(self, seq: int, stages: Stages) -> None:
+    def _arrived(self, seq: int, stages: Stages, published_ms: int) -> None:
+        self._holds.note(stages, published_ms)
         delay_s = self._submission.arrived(seq, stages)
         if delay_s is not None:
             self._delays.add(delay_s)
@@ -206,11 +225,14 @@ class PaintJob:
             if self._collector.has_read:
                 self._transport.trim(stream, self._collector.cursor)
 
-    def _painters(self) -> int:
+    def _workers(self) -> list[WorkerBeat] | None:
         try:
-            return sum(beat.threads for beat in self._transport.workers() if beat.style == self._style)
+            return self._transport.workers()
         except PipelineError:
-            return 1
+            return None
+
+    def _painters(self, workers: Sequence[WorkerBeat]) -> list[WorkerBeat]:
+        return [beat for beat in workers if beat.style == self._style]
 
     def _leave(self) -> None:
         """Count the duplicates, and take the stream from the server."""
@@ -224,6 +246,10 @@ class PaintJob:
         if self._error is None:
             self._error = error
         self.stop()
+
+
+def _size(painters: Sequence[WorkerBeat]) -> int:
+    return window_size(sum(beat.threads for beat in painters))
 
 
 def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:

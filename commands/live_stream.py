@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.absence import why_nobody_paints
 from pipeline.codec import encode
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.frame import Codec, EncodedFrame, Frame, Mode
@@ -51,12 +52,12 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at a live stream; rates over the time since the last look. `painters`: workers of its style."""
+    """One look at a live stream; rates over the time since the last look. `absence`: why nobody paints it."""
 
     stream: str
     style: str
     size: tuple[int, int]
-    painters: int
+    absence: str
     fps: float
     counters: Counters
 
@@ -90,8 +91,8 @@ class LiveStream:
         fps = _seen(self._last, counters, now_s - self._last_s).painted_fps
         self._last, self._last_s = counters, now_s
         style = self._feed.style
-        painters = sum(beat.style == style for beat in self._transport.workers())
-        return Status(self._feed.stream, style, self._size, painters, fps, counters)
+        absence = why_nobody_paints(style, self._transport.workers())
+        return Status(self._feed.stream, style, self._size, absence, fps, counters)
 
     def drain(self) -> None:
         """Wait a moment for the paintings of the last frames."""

@@ -26,9 +26,7 @@ class Reading:
     @property
     def trouble(self) -> str:
         """Why nothing is painted, as far as it is known; "" while there is no reason."""
-        style = self.status.style
-        missing = "" if self.status.painters else f"no worker for {style}; start one: painter work --styles {style}"
-        return self.source_trouble or missing
+        return self.source_trouble or self.status.absence
 
     def __str__(self) -> str:
         now, counted = self.status, self.status.counters

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +27,8 @@ from workers.styles import list_styles
 # Workers beat every 2 s; rates over less would jump.
 _LOOK_S = 1.0
 # Columns of words; all others hold numbers.
-_WORDS = {"host", "slot", "device", "style", "stream", "mode", "size"}
+_NAMES = {"host", "slot", "device", "style", "stream"}
+_WORDS = {*_NAMES, "mode", "size"}
 
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on until stopped.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object; with --watch one a line and second.")]
@@ -108,7 +109,8 @@ def _screen(seen: Census, url: str) -> Group:
     # A line of its own: the embedded server's socket has a long path. `--json` has it whole, however long.
     address = Text(without_password(url), no_wrap=True, overflow="ellipsis")
     crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS   memory {_megabytes(seen.used_bytes)}{bound}"
-    return Group(address, crew, _styles(seen), _workers(seen.workers), _streams(seen.streams))
+    troubles = [Text(line.trouble, style="bold red") for line in seen.styles if line.trouble]
+    return Group(address, crew, _styles(seen), *troubles, _workers(seen.workers), _streams(seen.streams))
 
 
 def _styles(seen: Census) -> Table:
@@ -145,7 +147,9 @@ def _streams(lines: Sequence[StreamLine]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="left" if column in _WORDS else "right", overflow="ellipsis", no_wrap=True)
+        justify: JustifyMethod = "left" if column in _WORDS else "right"
+        # On a narrow screen names give way, and numbers with their headings stay whole.
+        table.add_column(column, justify=justify, overflow="ellipsis", no_wrap=column not in _NAMES)
     return table
 
 

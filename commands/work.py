@@ -10,6 +10,7 @@ from rich.table import Table
 
 from commands.broker import Broker, open_broker
 from commands.follow import Follower
+from commands.progress import counted
 from pipeline.config import runtime_dir, settings
 from pipeline.errors import UsageError
 from pipeline.placement import Plan, place, require_room
@@ -85,7 +86,8 @@ def _serve(
     try:
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)
-        console.print(f"{len(fleet.names)} workers ready; their logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
+        ready = counted(len(fleet.names), "worker")
+        console.print(f"{ready} ready; logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
         while not fleet.is_drained:
             fleet.poll()
             if follower is not None and (rename := follower.poll()) is not None:

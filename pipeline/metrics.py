@@ -1,6 +1,9 @@
 """Rates and percentiles over a bounded number of recent values. Pure: the caller passes the time."""
 
+import threading
+from bisect import bisect_left
 from collections import deque
+from itertools import accumulate
 
 # Enough for p95 and p99 to mean something, little enough to sort at every report.
 _KEPT = 2048
@@ -22,6 +25,39 @@ class Percentiles:
             return None
         ordered = sorted(self._values)
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+#: Upper bounds of a histogram of painting times: a GPU's 2 ms to a CPU's 5 s for a large picture, doubled each time.
+PAINT_BOUNDS_S = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12)
+
+
+class Histogram:
+    """How many durations there were up to each bound, and in all. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = [0] * (len(PAINT_BOUNDS_S) + 1)
+        self._sum_s = 0.0
+
+    def add(self, duration_s: float) -> None:
+        """Count one duration."""
+        with self._lock:
+            self._counts[bisect_left(PAINT_BOUNDS_S, duration_s)] += 1
+            self._sum_s += duration_s
+
+    def told(self) -> tuple[float, str]:
+        """Return the sum, and the counts as a worker's beat carries them: those between two bounds, by commas."""
+        with self._lock:
+            return self._sum_s, ",".join(map(str, self._counts))
+
+
+def buckets(told: str) -> list[tuple[str, float]]:
+    """Return what `Histogram.told` tells as Prometheus has it, each count with all below; [] for what is none."""
+    counts = told.split(",")
+    if len(counts) != len(PAINT_BOUNDS_S) + 1 or not all(map(str.isdecimal, counts)):
+        return []
+    bounds = [*map(str, PAINT_BOUNDS_S), "+Inf"]
+    return list(zip(bounds, accumulate(map(float, counts)), strict=True))
 
 
 class Rate:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from pipeline.errors import UsageError
 
-# What CUDA, cuDNN and the network hold on a card beside a painting's memory: an allowance on the safe side, not a
-# measurement.
+# What CUDA, cuDNN and the network hold on a card beside a painting's memory. A guess on the safe side, measured on no
+# card: CUDA's context and kernels alone are commonly said to take 200 to 500 MB, our networks are below 10. To measure
+# it: what nvidia-smi shows of a worker after its first frame, less PAINTER_TILE_MB's part of it.
 _CONTEXT_MB = 500
 
 

@@ -90,7 +90,7 @@ class WorkerBeat:
     """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory.
 
     `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads. One that
-    stays out of its queues serves no `style`, and `note` says why.
+    stays out of its queues serves no `style`: it is `away_from` one, and `note` says why.
     """
 
     name: str
@@ -104,6 +104,12 @@ class WorkerBeat:
     host: str = ""
     busy: float = 0.0
     note: str = ""
+    away_from: str = ""
+    # Of all its paintings: seconds together, and how many took how long (`metrics.Histogram`).
+    paint_s: float = 0.0
+    paint_counts: str = ""
+    # Of the whole device, 0 where it is the machine's own memory.
+    device_bytes: int = 0
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
@@ -114,6 +120,8 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         "rss_bytes": int,
         "pid": int,
         "busy": float,
+        "paint_s": float,
+        "device_bytes": int,
     }
 
     def read(name: str) -> Any:

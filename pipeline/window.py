@@ -4,10 +4,21 @@ Pure: who waits and how is the producers' business. A file's frame holds its cre
 written it, so a slow encoder slows the painters instead of filling the server.
 """
 
-from collections.abc import Sequence
+import statistics
+from collections import deque
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from pipeline.records import WorkerBeat
+from pipeline.wire import Stages
+
+# Frames over which a worker's times are taken: one packet that was lost on its line says nothing of the next frame.
+_KEPT = 9
+# Answers of the server a worker waits for, one after the other: for taking a ticket, noting that it holds it, claiming
+# the frame. The painting is there half a round trip after it was sent, as the ticket came half a one before.
+_ANSWERS_HELD = 3
+# And two more until it takes the next ticket: for the painting and for the acknowledgement.
+_ANSWERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,48 @@ def live_places(painters: Sequence[WorkerBeat], round_trip_s: float) -> int:
 def window_size(painting_threads: int) -> int:
     """Return the default window: two frames for each painting thread, and four on the way to and from them."""
     return 2 * max(1, painting_threads) + 4
+
+
+class Holds:
+    """How long each worker holds a frame of one file, out of its paintings' stages, and the window this asks for.
+
+    The sink writes in order: while the slowest painter holds its frame, all others must find frames to paint. One
+    thread may note while another asks.
+    """
+
+    def __init__(self) -> None:
+        self._times_ms: dict[str, deque[tuple[float, float]]] = {}
+
+    def note(self, stages: Stages, published_ms: int) -> None:
+        """Note a painting. What claim → publish took beyond the work itself is one round trip."""
+        work_ms = stages.decode_ms + stages.paint_ms + stages.encode_ms
+        answer_ms = max(0.0, published_ms - stages.claimed_ms - work_ms)
+        kept = self._times_ms.get(stages.worker) or deque(maxlen=_KEPT)
+        kept.append((work_ms, answer_ms))
+        self._times_ms[stages.worker] = kept
+
+    def wider(self, painters: Sequence[WorkerBeat]) -> int:
+        """Return by how many frames the window has to be wider than `window_size` for these painters.
+
+        By none where all are alike and near: each paints one frame while the slowest holds its own.
+        """
+        self._forget_all_but({beat.name for beat in painters})
+        known = [(beat.threads, *_medians(list(kept))) for beat in painters if (kept := self._times_ms.get(beat.name))]
+        longest_ms = max((work_ms + _ANSWERS_HELD * answer_ms for _, work_ms, answer_ms in known), default=0.0)
+        painted = (
+            threads * (longest_ms / max(1.0, work_ms + _ANSWERS * answer_ms) - 1)
+            for threads, work_ms, answer_ms in known
+        )
+        return max(0, round(sum(painted)))
+
+    def _forget_all_but(self, names: Container[str]) -> None:
+        for gone in [name for name in list(self._times_ms) if name not in names]:
+            self._times_ms.pop(gone, None)
+
+
+def _medians(times_ms: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    work_ms, answer_ms = (statistics.median(column) for column in zip(*times_ms, strict=True))
+    return work_ms, answer_ms
 
 
 class Window:

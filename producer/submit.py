@@ -27,13 +27,15 @@ log = logging.getLogger(__name__)
 
 # Between two tries while the server is away or full. Publishing frees memory within a frame's time.
 _RETRY_S = 0.05
-# A server this far away is sent several frames at once, and as many more credits are out for those that travel: at
-# 20 ms one at a time ends at 50 frames/s. A near one answers in 0.2–1 ms, not worth another thread's while.
+# A server this far away is sent several frames at once, with as many more credits out for those that travel: one at a
+# time ends at 50 frames/s at 20 ms. A near one answers in 0.2–1 ms, not worth another thread's while.
 _FAR_S = 0.005
 _AT_ONCE = 8
 # One that takes this long for a frame is not far but full: eight at once would each take eight times as long, and with
 # a socket's 5 s be cut off for ever. Frames then go one after the other.
 _FULL_S = 0.5
+# What a window that is wider for far or slow workers may hold more, in frames as they are sent: 500 of 60 KB.
+_WIDER_BYTES = 32 << 20
 # A sign of life well within the 60 s after which the server forgets a stream.
 _BEAT_S = 5.0
 
@@ -85,7 +87,9 @@ class Submission:
         self._hands = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="submit")
         self._round_trip_s = 0.0
         self._alone = threading.Lock()
-        self._near_size = window.size
+        # What the painted stream was announced with room for, and what it will be next.
+        self._near_size = self._next_size = window.size
+        self._largest_bytes = 1
         self._lost: BaseException | None = None
         self.resubmitted = 0
         self.on_restart: Callable[[], None] = lambda: None
@@ -107,10 +111,12 @@ class Submission:
             if self._stopped.is_set():
                 return False
             self._window.take(frame.seq)
-            self._copies[frame.seq] = _Copy(pack_frame(frame), self._clock())
+            document = pack_frame(frame)
+            self._copies[frame.seq] = _Copy(document, self._clock())
+            self._largest_bytes = max(self._largest_bytes, len(document))
         if not _FAR_S <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)
-        self.resize(self._near_size)
+        self._widen()
         self._hands.submit(self._give_aside, frame.seq)
         return True
 
@@ -132,16 +138,13 @@ class Submission:
             self._window.give(seq)
             self._changed.notify_all()
 
-    def resize(self, size: int) -> None:
-        """Change the window, as painters join or leave; where the server is far away it is wider by what travels."""
-        self._near_size = size
-        size += _AT_ONCE if self._round_trip_s >= _FAR_S else 0
-        with self._changed:
-            if size == self._window.size:
-                return
-            self._window.size = size
+    def resize(self, size: int, wider: int = 0) -> None:
+        """Change the window, as painters join or leave; `wider`: for what far or slow ones hold, within a bound."""
+        size += min(wider, _WIDER_BYTES // self._largest_bytes)
+        if size != self._next_size:
+            self._next_size, self._near_size = size, min(size, self._near_size)
             self._beat_s = float("-inf")
-            self._changed.notify_all()
+        self._widen()
 
     def watch(self) -> None:
         """Look at the server once: sign of life, and whatever has to be sent again.
@@ -181,9 +184,19 @@ class Submission:
         if self._clock() - self._beat_s < _BEAT_S:
             return
         # At most `window` frames are unwritten; as many again are room for paintings that come twice after an outage.
-        maxlen = 2 * (self._near_size + _AT_ONCE)
+        # First the room, then the window: a painting that is trimmed unread has to be painted again.
+        size = self._next_size
+        maxlen = 2 * (max(size, self.in_flight) + _AT_ONCE)
         self._transport.open_stream(self._order.stream, {**self._order.facts, "maxlen": maxlen})
         self._beat_s = self._clock()
+        self._near_size = size
+        self._widen()
+
+    def _widen(self) -> None:
+        """Set the window; where the server is far away it is wider by what travels."""
+        with self._changed:
+            self._window.size = self._near_size + (_AT_ONCE if self._round_trip_s >= _FAR_S else 0)
+            self._changed.notify_all()
 
     def _start_over(self, flight: Flight) -> None:
         """The server is another one than before, or forgot the stream: give it everything again."""

@@ -24,6 +24,7 @@ SHELVES = (
     {"errors"},
     {"frame", "config", "log"},
     {
+        "absence",
         "acl",
         "codec",
         "colour",

@@ -36,7 +36,8 @@ class PaintedFrame:
 
 
 class Collector:
-    """The reader of one file stream, from frame `first` on. `on_arrival` hears of each entry as it comes."""
+    """The reader of one file stream, from frame `first` on. `on_arrival` hears of each entry as it comes: its
+    number, its stages, and when it was published (server ms)."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Collector:
         first: int,
         limits: Limits,
         wait_s: float,
-        on_arrival: Callable[[int, Stages], object],
+        on_arrival: Callable[[int, Stages, int], object],
     ) -> None:
         self._transport, self._stream, self._limits = transport, stream, limits
         self._on_arrival = on_arrival
@@ -119,7 +120,7 @@ class Collector:
     def _take(self, entry: Entry) -> Iterator[Entry]:
         if entry.kind == "failed":
             raise FrameFailed(self._stream, entry.seq, entry.reason)
-        self._on_arrival(entry.seq, unpack_stages(entry.stages))
+        self._on_arrival(entry.seq, unpack_stages(entry.stages), entry.published_ms)
         yield from self._reorder.push(entry.seq, entry)
 
     def _unpack(self, entry: Entry) -> PaintedFrame:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
+from pipeline.metrics import Histogram
 from pipeline.records import Claim, WorkerBeat
 from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
@@ -69,6 +70,9 @@ class PaintService:
         self._note = ""
         self._painted = Meter()
         self._work_s = Meter()
+        self._paint_s = Histogram()
+        #: Memory in use on the whole device; the composition root knows how to ask.
+        self.device_bytes: Callable[[], int] = lambda: 0
         self._beats = Ticker("beats", BEAT_S, self._beat)
 
     def start(self) -> None:
@@ -145,6 +149,7 @@ class PaintService:
         return (claim.document if painting.frame is frame else pack_frame(painting.frame)), painting
 
     def _publish(self, ticket: Ticket, document: bytes, stages: Stages) -> None:
+        self._paint_s.add(stages.paint_ms / 1000)
         self._work_s.count((stages.decode_ms + stages.paint_ms + stages.encode_ms) / 1000)
         if self._server.publish(ticket.stream, ticket.seq, document, stages):
             self._painted.count()
@@ -177,6 +182,7 @@ class PaintService:
         now_s = time.monotonic()
         painted, fps = self._painted.mark(now_s)
         busy = min(1.0, self._work_s.mark(now_s)[1] / who.threads)
+        paint_s, paint_counts = self._paint_s.told()
         beat = WorkerBeat(
             who.name,
             # Nobody is to count on it while it stays out of its queues.
@@ -190,6 +196,10 @@ class PaintService:
             host=who.host,
             busy=busy,
             note=self._note,
+            away_from=who.style if self._note else "",
+            paint_s=paint_s,
+            paint_counts=paint_counts,
+            device_bytes=self.device_bytes(),
         )
         try:
             self._server.beat_worker(beat)

@@ -141,7 +141,18 @@ def _open_service(app: Any, name: str, threads: int) -> "PaintService":
     who = Identity(name, style, conf.device, threads, socket.gethostname())
     limits = Limits(conf.max_pixels, conf.max_frame_mb << 20)
     log.info("style=%s device=%s threads=%d loaded", style, conf.device, threads)
-    return PaintService(transport, painter, leases, who, attempts=conf.attempts, limits=limits)
+    service = PaintService(transport, painter, leases, who, attempts=conf.attempts, limits=limits)
+    if conf.device != "cpu":
+        service.device_bytes = _gpu_bytes
+    return service
+
+
+def _gpu_bytes() -> int:
+    """Return the memory in use on our one GPU, by all its processes."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info()
+    return int(total - free)
 
 
 def _style(app: Any) -> str:

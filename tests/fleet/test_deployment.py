@@ -88,7 +88,8 @@ def test_the_boards_questions_are_understood(tmp_path: Path) -> None:
 def test_board_alerts_and_autoscaler_ask_for_numbers_that_are_told(transport: Transport) -> None:
     transport.beat_worker(WorkerBeat("wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, busy=0.5, host="desk"))
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
-    told = {metric.name + ("_total" if metric.type == "counter" else "") for metric in Fleet(transport, []).collect()}
+    ends = {"counter": "_total", "histogram": "_bucket"}
+    told = {metric.name + ends.get(metric.type, "") for metric in Fleet(transport, []).collect()}
     texts = [
         *_questions(),
         (DOCKER / "prometheus" / "rules.yaml").read_text(),

@@ -23,8 +23,9 @@ from tests.tickets import ANY
 
 ROOT = Path(__file__).parents[2]
 WORKER = WorkerBeat(
-    "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5
-)
+    "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5,
+    paint_s=4.5, paint_counts="0,0,0,0,0,60,10,0,0,0,0,0,0", device_bytes=7_000_000_000,
+)  # fmt: skip
 
 
 def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.CompletedProcess[str]":
@@ -38,6 +39,9 @@ def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.Co
 def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.beat_worker(WORKER)
+    # As if it beat for a minute: on a busy machine a command takes longer to start than one beat counts.
+    transport._redis.persist(f"worker:{WORKER.name}")
+    transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
     transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), dropped=2)
     return server
@@ -57,6 +61,18 @@ def test_no_line_of_the_screen_breaks_in_two(fleet: EmbeddedServer, columns: int
     assert lines[0] == (fleet.url if len(fleet.url) <= columns else f"{fleet.url[: columns - 1]}…")
     assert re.fullmatch(r"workers \d   hosts \d   [\d.]+ FPS   memory \d+ MB of \d+ MB", lines[1])
     assert lines[2].startswith("style ")
+
+
+def test_at_80_columns_every_heading_and_number_is_whole(fleet: EmbeddedServer, transport: Transport) -> None:
+    name = "a-camera-with-a-rather-long-name"
+    transport.open_stream(name, {"maxlen": 4, "style": "summertime", "mode": "live", "width": 1920, "height": 1080})
+    told = painter("status", broker=fleet.url, columns=80).stdout
+    streams = told[told.index("stream ") :].splitlines()
+    assert streams[0].split() == "stream mode style size FPS delay painted dropped failed in flight".split()
+    assert len(streams) == 3
+    assert "…" not in re.sub(r"^\S+ +\S+ +\S+", "", streams[1])
+    workers = told[told.index("host ") :].splitlines()
+    assert workers[0].split() == "host slot device style FPS busy memory painted".split()
 
 
 def test_json_is_one_object_with_the_same_numbers(fleet: EmbeddedServer) -> None:
@@ -90,7 +106,15 @@ def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_un
         told = _get(port)
         assert 'painter_queue_length{mode="live",style="wave"} 0.0' in told
         assert 'painter_workers{style="wave"} 1.0' in told
-        assert 'painter_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        assert 'painter_stream_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        who = 'device="cpu",host="desk",'
+        assert f'painter_frames_total{{{who}style="wave",worker="wave@cpu0.desk"}} 70.0' in told
+        paint = f'painter_paint_seconds_bucket{{{who}le="%s",style="wave",worker="wave@cpu0.desk"}} %s'
+        assert all(
+            paint % pair in told for pair in (("0.04", "0.0"), ("0.08", "60.0"), ("0.16", "70.0"), ("+Inf", "70.0"))
+        )
+        assert f'painter_paint_seconds_sum{{{who}style="wave",worker="wave@cpu0.desk"}} 4.5' in told
+        assert 'painter_device_memory_bytes{device="cpu",host="desk"} 7e+09' in told
         fleet.stop()
         wait_until(lambda: "painter_up 0.0" in _get(port), 10, "the lost server")
         process.send_signal(SIGINT)

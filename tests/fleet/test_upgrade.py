@@ -53,7 +53,12 @@ def test_a_newer_releases_frames_wait_for_a_newer_worker_and_nothing_is_lost(
         wait_until(lambda: transport.workers()[0].note, 20, "the worker to leave")
         assert "tickets of version 2, this worker reads up to 1" in painter("status", "--json", env=env).stdout
         (idle,) = transport.workers()
-        assert idle.style == ""
+        assert (idle.style, idle.away_from) == ("", STYLE)
+        # The user who waits is told what for, and so is whoever looks at the fleet.
+        told = f"no worker of {STYLE} can read what waits (tickets of version 2, this worker reads up to 1)"
+        wait_until(lambda: told in news.read_text(), 20, "the newer job to say so")
+        assert f"install the newer power-painter on {idle.host}" in news.read_text()
+        assert told in " ".join(painter("status", env=env).stdout.split())
         stack.enter_context(running([*NEWER, "newer", *CELERY, "-n", "new@host"], env, tmp_path / "new.log"))
         reports = [outcome(first, olds), outcome(second, news)]
         # Given back and taken again without end it would be thousands.

@@ -4,11 +4,14 @@ import random
 
 import pytest
 
-from pipeline.metrics import Percentiles, Rate
+from pipeline.absence import why_nobody_paints
+from pipeline.metrics import Histogram, Percentiles, Rate, buckets
 from pipeline.queues import LiveFirst, queue_of, style_of
+from pipeline.records import WorkerBeat
 from pipeline.reorder import ReorderBuffer
 from pipeline.resend import ABSENT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due
-from pipeline.window import Window, window_size
+from pipeline.window import Holds, Window, window_size
+from pipeline.wire import Stages
 
 NOW = 1_000_000
 
@@ -64,6 +67,45 @@ def test_a_files_buffer_never_gives_up() -> None:
     assert list(buffer.expire(1e9)) == []
 
 
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        pytest.param([WorkerBeat("a", "wave", "cpu", 1)], "", id="somebody paints"),
+        pytest.param([], "no worker for wave; start one: painter work --styles wave", id="nobody is there"),
+        pytest.param([WorkerBeat("a", "cafe", "cpu", 1)], "no worker for wave; start one", id="of another style"),
+        pytest.param(
+            [WorkerBeat(n, "", "cpu", 1, host=n, note="too old", away_from="wave") for n in ("two", "one")],
+            "no worker of wave can read what waits (too old); install the newer power-painter on one, two",
+            id="all are older",
+        ),
+        pytest.param(
+            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="cafe")], "no worker for wave", id="away"
+        ),
+        pytest.param(
+            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="wave"), WorkerBeat("b", "wave", "cpu", 1)],
+            "",
+            id="one is new",
+        ),
+    ],
+)
+def test_who_waits_is_told_why_nobody_paints(workers: list[WorkerBeat], said: str) -> None:
+    why = why_nobody_paints("wave", workers)
+    assert why.startswith(said) if said else not why
+
+
+def test_a_histogram_counts_each_duration_in_its_place_and_is_told_as_prometheus_has_it() -> None:
+    histogram = Histogram()
+    assert histogram.told() == (0.0, ",".join(["0"] * 13))
+    for duration_s in (0.06, 0.08, 0.081, 99.0):
+        histogram.add(duration_s)
+    total_s, told = histogram.told()
+    assert total_s == pytest.approx(99.221)
+    found = dict(buckets(told))
+    assert (found["0.04"], found["0.08"], found["0.16"], found["5.12"], found["+Inf"]) == (0, 2, 3, 3, 4)
+    # A worker of another release, or what no worker wrote.
+    assert [buckets(other) for other in ("", "1,2", "x" * 13, ",".join(["1"] * 12 + ["-1"]))] == [[]] * 4
+
+
 def test_full_window_has_no_credit_until_one_is_given_back() -> None:
     window = Window(2)
     window.take(0)
@@ -80,6 +122,33 @@ def test_full_window_has_no_credit_until_one_is_given_back() -> None:
 @pytest.mark.parametrize(("threads", "size"), [(0, 6), (1, 6), (2, 8), (6, 16)])
 def test_window_grows_with_the_painters(threads: int, size: int) -> None:
     assert window_size(threads) == size
+
+
+@pytest.mark.parametrize(
+    ("workers", "wider"),
+    [
+        pytest.param([], 0, id="nobody has painted"),
+        pytest.param([(60, 1)] * 4, 0, id="all alike and near"),
+        pytest.param([(60, 100)] * 2, 0, id="all alike and far"),
+        # It holds a frame for 60 + 3 × 100 ms; the others paint one in 65.
+        pytest.param([(60, 1), (60, 1), (60, 100)], 9, id="one far away"),
+        pytest.param([(60, 1), (60, 1), (600, 1)], 17, id="one slow"),
+        pytest.param([(0, 0), (0, 0)], 0, id="no time at all"),
+    ],
+)
+def test_the_window_is_wider_by_what_is_painted_while_the_slowest_holds_a_frame(
+    workers: list[tuple[int, int]], wider: int
+) -> None:
+    holds = Holds()
+    for number, (work_ms, round_trip_ms) in enumerate(workers):
+        for lost_ms in (0, 900, 0):  # one packet lost on the line says nothing
+            stages = Stages(claimed_ms=1000, paint_ms=work_ms, worker=f"w{number}")
+            holds.note(stages, 1000 + work_ms + round_trip_ms + lost_ms)
+    beats = [WorkerBeat(f"w{number}", "wave", "cpu", 1) for number in range(len(workers) + 1)]
+    assert holds.wider(beats) == wider
+    assert Holds().wider(beats) == 0
+    # Who left counts no more.
+    assert holds.wider([]) == 0
 
 
 @pytest.mark.parametrize(

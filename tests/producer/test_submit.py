@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.errors import ServerGone
 from pipeline.frame import Codec, EncodedFrame, Look
@@ -211,4 +212,26 @@ def test_tickets_are_those_of_their_frames() -> None:
     )
     sent.submit(frame(0))
     assert packed == [Ticket("clip", 0, 1)]
+    sent.close()
+
+
+def test_the_window_grows_once_the_painted_stream_has_room_and_by_32_mb_at_most(transport: Transport) -> None:
+    sent = submission(transport, clock=lambda: 0.0)
+    sent.watch()
+
+    def maxlen() -> int:
+        return int(transport.stream_facts("clip")["maxlen"])
+
+    for seq, pixels in enumerate((b"pixels", bytes(1 << 20))):
+        assert sent.submit(replace(frame(seq), data=pixels))
+    before = maxlen()
+    sent.resize(6, wider=1000)
+    # In between a painting could come that has no room yet.
+    assert (sent._window.size, maxlen()) == (6, before)
+    sent.watch()
+    # 31 of a megabyte and its head.
+    assert sent._window.size == 6 + 31
+    assert maxlen() >= 2 * sent._window.size
+    sent.resize(6)
+    assert sent._window.size == 6
     sent.close()

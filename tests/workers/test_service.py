@@ -231,6 +231,8 @@ def test_a_worker_gives_signs_of_life_and_signs_off(
         paint.stop()
     beat = server.beats[0]
     assert (beat.name, beat.style, beat.device, beat.threads, beat.painted) == (WHO.name, "wave", "cpu", 1, 1)
+    assert sum(map(int, beat.paint_counts.split(","))) == 1
+    assert (beat.paint_s > 0, beat.device_bytes) == (True, 0)
     assert beat.pid > 0
     assert beat.rss_bytes > 1 << 20
     assert "could not sign off" in caplog.text

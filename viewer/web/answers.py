@@ -70,7 +70,7 @@ class Metrics:
     def _streams(self) -> Iterator[Metric]:
         labels = ("stream", "style", "mode")
         fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=labels)
-        frames = CounterMetricFamily("painter_frames", "frames of live streams by fate", labels=(*labels, "fate"))
+        frames = CounterMetricFamily("painter_stream_frames", "live frames by fate", labels=(*labels, "fate"))
         flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=labels)
         delays = GaugeMetricFamily("painter_delay_ms", "recent delay by stage", labels=(*labels, "stage", "quantile"))
         for card in self._book.now.streams:
@@ -91,7 +91,7 @@ class Metrics:
         fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=labels)
         busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=labels)
         memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=labels)
-        painted = CounterMetricFamily("painter_worker_painted", "frames since the worker started", labels=labels)
+        painted = CounterMetricFamily("painter_frames", "frames painted since the worker started", labels=labels)
         for beat in self._book.now.workers:
             of = (beat.name, beat.style, beat.device, beat.host)
             fps.add_metric(of, beat.fps)
