@@ -35,7 +35,7 @@ class Grain:
         columns = torch.arange(right_px, right_px + width, device=self._fields.device) % grain.PERIOD_PX
         return self._fields[:, rows[:, None], columns][None]
 
-    def lay(self, x: Tensor, fields: Tensor) -> Tensor:
+    def lay(self, x: Tensor, fields: Tensor, strength: float) -> Tensor:
         """N x 3 x H x W, RGB 0..1, with the grain of these fields over it.
 
         The checkerboard stays where it is when fields are moved: its phase is the network's own grid.
@@ -43,12 +43,12 @@ class Grain:
         rows, columns = (torch.arange(side, device=x.device) for side in x.shape[2:])
         checkerboard = 1.0 - 2.0 * ((rows[:, None] + columns) % 2).float()
         pattern = torch.einsum("nkhw,kc->nchw", fields * checkerboard, self._directions)
-        return (x + pattern * (grain.AMPLITUDE / 255.0)).clamp(0.0, 1.0)
+        return (x + pattern * (strength / 255.0)).clamp(0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A painting's tone, 1 x 3 x 1 x 1 each, RGB 0..1."""
+    """A painting's tone: mean (1 x 3 x 1 x 1) and deviation of luma (1 x 1 x 1 x 1), RGB 0..1."""
 
     mean: Tensor
     deviation: Tensor
@@ -56,16 +56,24 @@ class Tone:
     @staticmethod
     def of(painting: Tensor) -> Tone:
         """1 x 3 x H x W, RGB 0..1."""
-        return Tone(painting.mean((2, 3), keepdim=True), painting.std((2, 3), keepdim=True))
+        return Tone(painting.mean((2, 3), keepdim=True), _luma(painting).std((2, 3), keepdim=True))
 
     def finished(self, x: Tensor) -> Tensor:
         """N x 3 x H x W carried towards the tone, each picture by its own mean and deviation; not clamped."""
-        mean, deviation = x.mean((2, 3), keepdim=True), x.std((2, 3), keepdim=True)
+        mean, deviation = x.mean((2, 3), keepdim=True), _luma(x).std((2, 3), keepdim=True)
         gain = (self.deviation / deviation.clamp_min(1e-3)) ** canvas.TONE_SHARE
-        centred = (x - mean) * gain.clamp(canvas.LEAST_GAIN, canvas.MOST_GAIN)
-        return centred + mean + (self.mean - mean) * canvas.TONE_SHARE
+        brighter = _luma(self.mean - mean)
+        tint = canvas.TONE_SHARE * (self.mean - mean - brighter)
+        most = canvas.MOST_TINT / 255.0
+        shift = mean + canvas.TONE_SHARE * brighter + tint.clamp(-most, most)
+        return (x - mean) * gain.clamp(canvas.LEAST_GAIN, canvas.MOST_GAIN) + shift
 
     def told(self) -> canvas.Tone:
         """As workers know it: BGR of 255."""
-        mean, deviation = ((255.0 * x.flatten().flip(0)).tolist() for x in (self.mean, self.deviation))
-        return canvas.Tone((mean[0], mean[1], mean[2]), (deviation[0], deviation[1], deviation[2]))
+        blue, green, red = (255.0 * self.mean.flatten().flip(0)).tolist()
+        return canvas.Tone((blue, green, red), 255.0 * self.deviation.item())
+
+
+def _luma(x: Tensor) -> Tensor:
+    weights = torch.tensor(canvas.LUMA_BGR[::-1].copy(), dtype=x.dtype, device=x.device).view(1, 3, 1, 1)
+    return (x * weights).sum(1, keepdim=True)

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from training.export import Exported, export
 from training.train import Trained
+from workers.network import load
 
 _THUMBNAIL_PX = 256
 
@@ -34,8 +35,19 @@ def install(trained: Trained, painting: Path, folder: Path, *, origin: Origin | 
     """Write `<name>.safetensors`, `.xml`, `.bin`, `.json` and `.jpg` to `folder`."""
     files = export(trained.weights, name=trained.name, folder=folder)
     _write_thumbnail(painting, folder / f"{trained.name}.jpg")
-    write_card(folder / f"{trained.name}.json", card_of(trained, origin or Origin(painting=painting.stem)))
+    path = folder / f"{trained.name}.json"
+    card = card_of(trained, origin or Origin(painting=painting.stem))
+    card["canvas"] = load(files.safetensors).canvas.written()
+    if trained.recipe.start == trained.name and path.exists():
+        card["begun"] = _round_of(path)
+    write_card(path, card)
     return files
+
+
+def _round_of(path: Path) -> dict[str, Any]:
+    """What the card of a style says of the round of training that the next one began with."""
+    before = json.loads(path.read_text(encoding="utf-8"))
+    return {key: before[key] for key in ("recipe", "iterations", "minutes", "date") if key in before}
 
 
 def card_of(trained: Trained, origin: Origin) -> dict[str, Any]:

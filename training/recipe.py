@@ -46,7 +46,10 @@ class Recipe:
     # saves a third of an iteration.
     crops: int = 800
     # A faint fixed pattern below the picture, along which strokes are drawn where the photo is flat (workers/grain.py).
-    grain: bool = True
+    # 0: none. Strong while it trains, so that the network finds it among a photo's noise.
+    grain: float = 8.0
+    # And while it paints: at 8 large skies are covered in blots, at 4 they have strokes.
+    painted_grain: float = 4.0
     # Half the way to the painting's brightness and contrast, frame by frame (workers/canvas.py).
     tone: bool = True
     seed: int = 1

@@ -126,7 +126,8 @@ class Run:
         pictures = torch.cat([photo, moved])
         if self.grain:
             fields = self.grain.draw(rng, len(photo), photo.shape[-1])
-            pictures = self.grain.lay(pictures, torch.cat([fields, shake.move(fields[:1])]))
+            fields = torch.cat([fields, shake.move(fields[:1])])
+            pictures = self.grain.lay(pictures, fields, self.recipe.grain)
         both = self.network(pictures)
         return both[: len(photo)], both[len(photo) :]
 
@@ -175,10 +176,10 @@ class Run:
         if self.grain is None:
             return photo
         rng = np.random.default_rng([self.recipe.seed, _GRAIN, stage, step])
-        return self.grain.lay(photo, self.grain.draw(rng, len(photo), photo.shape[-1]))
+        return self.grain.lay(photo, self.grain.draw(rng, len(photo), photo.shape[-1]), self.recipe.grain)
 
     def _fresh_network(self) -> StyleNetwork:
-        canvas = Canvas(self.grain is not None, self.tone.told() if self.tone else None)
+        canvas = Canvas(self.recipe.painted_grain, self.tone.told() if self.tone else None)
         return StyleNetwork(self.recipe.widths, normed=True, canvas=canvas)
 
     def _fresh_optimizer(self) -> torch.optim.Adam:

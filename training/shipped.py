@@ -16,7 +16,15 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 # Without grain and tone: calm pictures, and a good place to begin.
 _QUIET = Recipe(
-    content=1.5, variation=0.02, quiet=1000.0, stability=40.0, palette_px=8, freeze_at=0.7, grain=False, tone=False
+    content=1.5,
+    variation=0.02,
+    quiet=1000.0,
+    stability=40.0,
+    palette_px=8,
+    freeze_at=0.7,
+    grain=0.0,
+    painted_grain=0.0,
+    tone=False,
 )
 _CALM_LONGER = replace(_QUIET, frozen_content=0.6, quiet=1500.0, freeze_at=0.5)
 # On its canvas from the first step, with the norms as they will ship: strokes in skies after 300 iterations.
@@ -39,7 +47,7 @@ SHIPPED: dict[str, Shipped] = {
     "starry": Shipped(
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
-        _CALM_LONGER,
+        replace(_CALM_LONGER, tone=True),
     ),
     "wave": Shipped(
         "GreatWave.png",
@@ -66,12 +74,12 @@ SHIPPED: dict[str, Shipped] = {
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
         replace(_QUIET, vivid=2.0),
         start="wave",
-        finish=replace(_ON_CANVAS, quiet=500.0, vivid=2.0),
+        finish=replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
     ),
     "summertime": Shipped(
         "cassat_summertime.png",
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
-        _CALM_LONGER,
+        replace(_CALM_LONGER, tone=True),
         start="starry",
     ),
 }

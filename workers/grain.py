@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 # The pattern repeats after this, in both directions.
 PERIOD_PX = 512
-# Of 255; as much again is clear of the noise of a camera in a dark room.
-AMPLITUDE = 8.0
 # What the checkerboard's two values do to blue, green and red: two directions without brightness.
 DIRECTIONS_BGR = ((1.0, 0.0, -1.0), (0.5, -1.0, 0.5))
 # Wavelength about which the values swing, that of a few strokes, and its spread in octaves.
@@ -41,9 +39,12 @@ def fields() -> NDArray[np.float32]:
     return np.asarray(np.clip(slow / 2.0, -1.0, 1.0), np.float32)
 
 
-def lay(pixels: Pixels) -> Pixels:
-    """Return H×W×3 uint8 BGR `pixels` with the grain over them, a fresh array (0.4 ms at 640×480)."""
-    above, below = _pattern()
+def lay(pixels: Pixels, strength: float) -> Pixels:
+    """Return H×W×3 uint8 BGR `pixels` with the grain over them, a fresh array (0.4 ms at 640×480).
+
+    `strength`: what the checkerboard adds and takes at most, of 255.
+    """
+    above, below = _pattern(strength)
     grained = np.empty_like(pixels)
     height, width = pixels.shape[:2]
     # Block by block: a pattern of the frame's size would cost a worker 200 MB at 8K.
@@ -56,9 +57,9 @@ def lay(pixels: Pixels) -> Pixels:
 
 
 @cache
-def _pattern() -> tuple[Pixels, Pixels]:
+def _pattern(strength: float) -> tuple[Pixels, Pixels]:
     """What is added to a block of a frame, and what is taken away."""
     places = np.arange(PERIOD_PX)
     checkerboard = 1.0 - 2.0 * ((places[:, None] + places) % 2)
-    steps = np.rint(AMPLITUDE * np.einsum("khw,kc->hwc", fields() * checkerboard, np.array(DIRECTIONS_BGR)))
+    steps = np.rint(strength * np.einsum("khw,kc->hwc", fields() * checkerboard, np.array(DIRECTIONS_BGR)))
     return np.asarray(np.maximum(steps, 0), np.uint8), np.asarray(np.maximum(-steps, 0), np.uint8)

@@ -1,6 +1,7 @@
 """What is installed is what was trained: the export paints as torch does, and the files are all there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,12 @@ def test_measures_are_added_to_those_there(trained: Trained, studio: Path) -> No
     add_measures(studio / "styles" / "mine.json", {"flicker": 0.1})
     card = json.loads((studio / "styles" / "mine.json").read_text())
     assert card["measures"] == {"style_distance": 0.5, "flicker": 0.1}
+
+
+def test_a_finished_style_s_card_says_what_it_began_with(trained: Trained, studio: Path) -> None:
+    install(trained, studio / "painting.png", studio / "styles")
+    again = replace(trained, iterations=9, recipe=replace(trained.recipe, start="mine", content=0.5))
+    install(again, studio / "painting.png", studio / "styles")
+    card = json.loads((studio / "styles" / "mine.json").read_text())
+    assert (card["iterations"], card["recipe"]["content"], card["canvas"]) == (9, 0.5, {"grain": "0.00"})
+    assert card["begun"]["iterations"] == 7 and card["begun"]["recipe"]["content"] == trained.recipe.content

@@ -9,7 +9,8 @@ from workers.canvas import MOST_GAIN, Canvas, Tone
 from workers.openvino_engine import OpenVinoEngine
 from workers.torch_engine import load_torch_engine
 
-TONE = Tone((90.0, 120.0, 150.0), (60.0, 50.0, 40.0))
+TONE = Tone((90.0, 120.0, 150.0), 60.0)
+STRENGTH = 8.0
 
 
 def _grey(height: int, width: int, level: int = 128) -> Pixels:
@@ -17,9 +18,9 @@ def _grey(height: int, width: int, level: int = 128) -> Pixels:
 
 
 def test_the_grain_is_faint_without_brightness_and_the_same_each_time() -> None:
-    grained = grain.lay(_grey(480, 640)).astype(int) - 128
-    assert np.array_equal(grained, grain.lay(_grey(480, 640)).astype(int) - 128)
-    assert grained.std() > 1.0 and np.abs(grained).max() <= 2 * grain.AMPLITUDE
+    grained = grain.lay(_grey(480, 640), STRENGTH).astype(int) - 128
+    assert np.array_equal(grained, grain.lay(_grey(480, 640), STRENGTH).astype(int) - 128)
+    assert grained.std() > 1.0 and np.abs(grained).max() <= 2 * STRENGTH
     # Over 2×2 pixels, all that a camera keeps of colours, nothing is left of it; nor of its brightness.
     blocks = grained[:480, :640].reshape(240, 2, 320, 2, 3).mean((1, 3))
     assert np.abs(blocks).max() <= 1.5
@@ -27,8 +28,8 @@ def test_the_grain_is_faint_without_brightness_and_the_same_each_time() -> None:
 
 
 def test_a_large_frame_has_the_grain_of_its_parts() -> None:
-    whole = grain.lay(_grey(1100, 1300))
-    assert np.array_equal(whole[:300, :400], grain.lay(_grey(300, 400)))
+    whole = grain.lay(_grey(1100, 1300), STRENGTH)
+    assert np.array_equal(whole[:300, :400], grain.lay(_grey(300, 400), STRENGTH))
     # It goes on across the places where it begins anew.
     period = grain.PERIOD_PX
     assert np.array_equal(whole[period : period + 200, period : period + 200], whole[:200, :200])
@@ -38,15 +39,22 @@ def test_a_large_frame_has_the_grain_of_its_parts() -> None:
 
 def test_the_grain_leaves_the_frame_it_was_given(photo: Pixels) -> None:
     before = photo.copy()
-    assert not np.array_equal(grain.lay(photo), before)
+    assert not np.array_equal(grain.lay(photo, STRENGTH), before)
     assert np.array_equal(photo, before)
 
 
-def test_the_tone_goes_half_the_way() -> None:
+def test_the_tone_goes_half_the_way_to_the_painting_s_light() -> None:
     painted = np.random.default_rng(1).normal((60, 60, 60), 20, (400, 400, 3)).clip(0, 255).astype(np.uint8)
     finished = Canvas(tone=TONE).finished(painted)
-    assert finished.mean((0, 1)) == pytest.approx([75, 90, 105], abs=2)
-    assert finished[..., 1].std() == pytest.approx((50 * 20) ** 0.5, rel=0.05)
+    # Half of the way to a luma of 125.6; the tint of the rest is held at 16, red's at half of 24.4.
+    assert finished.mean((0, 1)) == pytest.approx([92.8 - 16, 92.8 - 2.8, 92.8 + 12.2], abs=1.5)
+    assert finished.std() > 1.4 * painted.std()
+
+
+def test_a_blue_sky_stays_blue_in_a_yellow_style() -> None:
+    sky = np.random.default_rng(1).normal((200, 120, 40), 10, (300, 300, 3)).clip(0, 255).astype(np.uint8)
+    blue, green, red = Canvas(tone=Tone((40.0, 150.0, 220.0), 60.0)).finished(sky).mean((0, 1))
+    assert blue > green > red
 
 
 def test_a_flat_painting_is_not_torn_apart_by_its_tone() -> None:
@@ -61,17 +69,23 @@ def test_without_grain_and_tone_nothing_happens(photo: Pixels) -> None:
 
 
 def test_both_engines_read_the_canvas_from_their_files(tiny: StyleFiles) -> None:
-    wanted = Canvas(has_grain=True, tone=TONE)
+    wanted = Canvas(STRENGTH, TONE)
     assert OpenVinoEngine(tiny.export, threads=1).canvas == wanted
     assert load_torch_engine(tiny.torch_file, device="cpu", threads=1).canvas == wanted
 
 
-@pytest.mark.parametrize("canvas", [Canvas(), Canvas(has_grain=True), Canvas(tone=TONE)], ids=["none", "grain", "tone"])
+@pytest.mark.parametrize("canvas", [Canvas(), Canvas(STRENGTH), Canvas(tone=TONE)], ids=["none", "grain", "tone"])
 def test_what_is_written_is_read(canvas: Canvas) -> None:
     assert Canvas.read(canvas.written()) == canvas
 
 
-@pytest.mark.parametrize("tone", ["", "1 2 3", "1 2 3 4 5 nan", "1 2 3 4 5 300", "a b c d e f", "1 " * 7])
+@pytest.mark.parametrize("tone", ["", "1 2 3", "1 2 3 nan", "1 2 3 300", "a b c d", "1 " * 5])
 def test_a_damaged_tone_is_refused(tone: str) -> None:
-    with pytest.raises(ValueError, match=r"six numbers|could not convert"):
+    with pytest.raises(ValueError, match=r"four numbers|could not convert"):
         Canvas.read({"tone": tone})
+
+
+@pytest.mark.parametrize("strength", ["", "nan", "-1", "33", "x"])
+def test_a_damaged_grain_is_refused(strength: str) -> None:
+    with pytest.raises(ValueError, match=r"grain is a number|could not convert"):
+        Canvas.read({"grain": strength})
