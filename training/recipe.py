@@ -14,10 +14,10 @@ class Recipe:
     style: float = 12.0
     # How much the style counts at half the size, beside 1 at the full: what is seen from a chair.
     coarse: float = 0.7
-    content: float = 0.8
-    # What content counts once the norms are frozen, which takes strokes away; 0: as before. Low, it puts level strokes
-    # right and brings colour back (style distance 0.26 to 0.23), but blots into the flat areas of calmer paintings.
-    frozen_content: float = 0.0
+    content: float = 1.5
+    # What content counts once the norms are frozen, which takes strokes away; 0: as before. From the first step on, so
+    # little of it loses faces.
+    frozen_content: float = 0.8
     variation: float = 0.01
     # Small hatch in flat areas. Off makes skies busier (swirls survive any value: they are larger than the blur).
     quiet: float = 300.0
@@ -41,7 +41,7 @@ class Recipe:
     # Iterations of learning the palette alone first: seconds, and no black output (see docs/training.md).
     warm_up: int = 400
     # Share of the iterations after which the norms' statistics are frozen, so that training sees what painting does.
-    freeze_at: float = 0.7
+    freeze_at: float = 0.5
     # Crops drawn for a run; each is remembered with what the backbone sees in it (1.6 MB each, 1.3 GB in all), which
     # saves a third of an iteration.
     crops: int = 800
