@@ -98,7 +98,9 @@ class Run:
 
     def _learn(self, photo: Tensor, content: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:
         painted, shaken = self._paint_twice(photo, shake, rng)
-        style, apart = self._perceptual(self.tone.finished(painted) if self.tone else painted, content)
+        # Not before the norms are frozen: while they even out each crop, its own contrast says nothing.
+        tone = self.tone if self.is_frozen else None
+        style, apart = self._perceptual(tone.finished(painted) if tone else painted, content)
         quiet = losses.quiet_loss(painted, photo)
         inside = slice(shake.margin_px, -shake.margin_px)
         stability = (shaken - shake.move(painted[:1]))[:, :, inside, inside].square().mean()

@@ -15,21 +15,21 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 
 # Without grain and tone: calm pictures, and a good place to begin.
-_QUIET = Recipe(
-    content=1.5,
-    frozen_content=0.0,
-    variation=0.02,
-    quiet=1000.0,
-    stability=40.0,
-    palette_px=8,
-    freeze_at=0.7,
-    grain=0.0,
-    painted_grain=0.0,
-    tone=False,
-)
+_QUIET = Recipe(tone=False)
 _CALM_LONGER = replace(_QUIET, frozen_content=0.6, quiet=1500.0, freeze_at=0.5)
 # On its canvas from the first step, with the norms as they will ship: strokes in skies after 300 iterations.
-_ON_CANVAS = Recipe(content=0.8, frozen_content=0.0, warm_up=0, freeze_at=0.0, learning_rate=1.5e-3)
+_ON_CANVAS = Recipe(
+    content=0.8,
+    variation=0.01,
+    quiet=300.0,
+    stability=25.0,
+    palette_px=32,
+    learning_rate=1.5e-3,
+    warm_up=0,
+    freeze_at=0.0,
+    grain=8.0,
+    painted_grain=4.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
