@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -42,6 +43,7 @@ class Server(Protocol):
     def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool: ...
     def beat_worker(self, beat: WorkerBeat) -> None: ...
     def forget_worker(self, name: str) -> None: ...
+    def keep_open(self, connections: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class PaintService:
 
     def start(self) -> None:
         """Start renewing leases and giving signs of life."""
+        with suppress(ServerGone):
+            # The painting threads, the leases' and the beats'.
+            self._server.keep_open(self._identity.threads + 2)
         self._leases.start()
         self._beats.start()
 

@@ -1,5 +1,7 @@
 """The server's side of a frame's way, on a real server: claim, lease, publish once, tombstones, `maxmemory`."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import redis
 
@@ -40,6 +42,22 @@ def test_a_frame_is_painted_and_published_once(opened: Transport) -> None:
     assert (entry.kind, entry.seq, entry.frame) == ("painted", 0, b"painted")
     assert opened.stream_facts(STREAM)["duplicates"] == "1"
     assert opened.flight(STREAM, QUEUE).scores == {}
+
+
+def test_no_connection_is_opened_later_where_all_were_opened_at_start(
+    opened: Transport, server: EmbeddedServer
+) -> None:
+    opened.keep_open(3)
+    with open_client(server.url) as client:
+        before = {one["id"] for one in client.client_list()}
+        with ThreadPoolExecutor(3) as threads:
+            waiting = [threads.submit(opened.read, STREAM, b"$", block_ms=500) for _ in range(3)]
+            busy = 0
+            while busy < 3 and not all(one.done() for one in waiting):
+                clients = client.client_list()
+                busy = sum(one["cmd"].startswith("xread") and "b" in one["flags"] for one in clients)
+        assert busy == 3
+        assert {one["id"] for one in clients} == before
 
 
 def test_a_held_frame_is_not_handed_out_twice(opened: Transport) -> None:

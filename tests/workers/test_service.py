@@ -76,6 +76,9 @@ class FakeServer:
         self._meet("forget")
         self.forgotten.append(name)
 
+    def keep_open(self, connections: int) -> None:
+        """Nothing to open."""
+
 
 class Undecodable:
     """A painter that must not be asked."""
