@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -53,7 +54,9 @@ def train_classic(style: str, *, minutes: float, materials: Path = MATERIALS, ou
     shipped = SHIPPED[style]
     painting = read_painting(materials / "paintings" / shipped.file, short_side_px=shipped.recipe.painting_px)
     photos = PhotoSet(list_photos(materials / "photos" / "train"))
-    run = ClassicRun(shipped.recipe, painting, photos, load_backbone(materials / "vgg16.safetensors"))
+    # Its files have no place for a canvas: it is painted as it comes out, so that is what the losses are to see.
+    recipe = replace(shipped.recipe, tone=False, grain=0.0)
+    run = ClassicRun(recipe, painting, photos, load_backbone(materials / "vgg16.safetensors"))
     started = time.monotonic()
     run.warm_up()
     run.step()
