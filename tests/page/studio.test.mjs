@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { cameraObstacle, cameraRefusal } from "../../viewer/static/secure.js";
-import { LIVE, NO_WORKER, PAGE_SERVER_GONE, READY, SERVER_GONE, STALLED, WAITING, describe, summary } from "../../viewer/static/states.js";
+import { LIVE, NO_WORKER, OLD_WORKERS, PAGE_SERVER_GONE, READY, SERVER_GONE, STALLED, WAITING, describe, summary } from "../../viewer/static/states.js";
 import { Studio } from "../../viewer/static/studio.js";
 
 const STYLES = ["starry", "wave"].map((name) => ({ name, painting: "", painter: "", year: "" }));
@@ -121,7 +121,7 @@ test("a stream that ended is said so and left, but not while the server is away"
 test("the state is the watched stream's", () => {
   const { studio } = onCamera();
   assert.equal(studio.state, WAITING);
-  for (const state of [NO_WORKER, LIVE, STALLED, SERVER_GONE]) {
+  for (const state of [NO_WORKER, OLD_WORKERS, LIVE, STALLED, SERVER_GONE]) {
     studio.receive({ type: "state", stream: "cam-1", style: "wave", state });
     assert.equal(studio.state, state);
   }
@@ -134,7 +134,7 @@ test("of several streams one live is live, else the worst is said", () => {
 });
 
 test("every state has words, an unknown one its own", () => {
-  for (const state of [READY, WAITING, LIVE, STALLED, NO_WORKER, SERVER_GONE, PAGE_SERVER_GONE]) assert.ok(describe(state).words);
+  for (const state of [READY, WAITING, LIVE, STALLED, NO_WORKER, OLD_WORKERS, SERVER_GONE, PAGE_SERVER_GONE]) assert.ok(describe(state).words);
   assert.equal(describe("moved").words, "moved");
 });
 

@@ -21,6 +21,7 @@ from pipeline.config import cache_dir, settings
 from pipeline.embedded import EmbeddedServer
 from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.placement import place
+from pipeline.records import WorkerBeat
 from pipeline.wire import Limits
 from producer.intake import LiveIntake
 from tests.media import Clip, make_clip
@@ -343,6 +344,9 @@ def test_states_are_said_in_words_as_they_change(site: Site) -> None:
                 assert tab.last["state"]["state"] == "live"
                 await tab.camera("test-sleep-7")
                 assert (await tab.hear("state"))["state"] == "no worker for this style"
+                away = WorkerBeat("old@host", "", "cpu", 1, note="a newer ticket", away_from="test-sleep-7")
+                site.transport.beat_worker(away)
+                assert (await tab.hear("state"))["state"] == "workers too old for this stream"
                 await tab.camera("test-identity")
                 await tab.hear("state", state="live")
 

@@ -7,6 +7,7 @@ export const WAITING = "waiting for a worker";
 export const LIVE = "live";
 export const STALLED = "stalled";
 export const NO_WORKER = "no worker for this style";
+export const OLD_WORKERS = "workers too old for this stream";
 export const SERVER_GONE = "server gone";
 export const PAGE_SERVER_GONE = "page server gone";
 
@@ -24,6 +25,11 @@ const SAID = {
     tone: "bad",
     more: "Nobody paints in this style now. Choose another one, or start a worker: it goes on by itself.",
   },
+  [OLD_WORKERS]: {
+    words: "The workers are too old",
+    tone: "bad",
+    more: "The workers of this style cannot read frames of this version. Whoever runs them has to update Power Painter there.",
+  },
   [SERVER_GONE]: { words: "Server gone", tone: "bad", more: "The frame server does not answer. It goes on by itself once it does." },
   [PAGE_SERVER_GONE]: { words: "Connection lost", tone: "bad", more: "Trying again; the camera stays on." },
 };
@@ -38,6 +44,6 @@ export function describe(state) {
  * @param {string[]} states
  */
 export function summary(states) {
-  const order = [LIVE, SERVER_GONE, NO_WORKER, STALLED, WAITING, CONNECTING];
+  const order = [LIVE, SERVER_GONE, NO_WORKER, OLD_WORKERS, STALLED, WAITING, CONNECTING];
   return order.find((state) => states.includes(state)) ?? READY;
 }

@@ -98,6 +98,10 @@ class Desk:
         """Return how many threads paint `style`."""
         return sum(beat.threads for beat in self.book.now.workers if beat.style == style)
 
+    def are_away(self, style: str) -> bool:
+        """Whether there are workers of `style` that leave its tickets to newer ones."""
+        return any(beat.away_from == style for beat in self.book.now.workers)
+
     def report(self) -> dict[str, object]:
         """Return `/api/stats`."""
         here = {"pages": len(self.pages), "sessions": self.sessions, "programs": self.programs}

@@ -237,7 +237,8 @@ class Page:
         for stream, watching in self._watching.items():
             shown_s = None if watching.shown_s is None else now_s - watching.shown_s
             style = self._style_of(stream)
-            signs = Signs(self._desk.is_connected, self._desk.painters(style), shown_s)
+            desk = self._desk
+            signs = Signs(desk.is_connected, desk.painters(style), desk.are_away(style), shown_s)
             state = judge(signs)
             if state is State.STALLED and self._camera.is_silent(stream, now_s):
                 continue

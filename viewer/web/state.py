@@ -13,16 +13,19 @@ class State(StrEnum):
     LIVE = "live"
     WAITING = "waiting for a worker"
     NO_WORKER = "no worker for this style"
+    OLD_WORKERS = "workers too old for this stream"
     STALLED = "stalled"
     SERVER_GONE = "server gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What a state is judged by. `shown_s`: since its last picture came to the page, None before the first."""
+    """What a state is judged by. `painters`: threads of its style; `are_away`: its workers cannot read its tickets and
+    stay out of their queues; `shown_s`: since its last picture came to the page, None before the first."""
 
     is_connected: bool
     painters: int
+    are_away: bool
     shown_s: float | None
 
 
@@ -31,7 +34,7 @@ def judge(signs: Signs) -> State:
     if not signs.is_connected:
         return State.SERVER_GONE
     if signs.painters == 0:
-        return State.NO_WORKER
+        return State.OLD_WORKERS if signs.are_away else State.NO_WORKER
     if signs.shown_s is None:
         return State.WAITING
     return State.LIVE if signs.shown_s < STALL_S else State.STALLED
