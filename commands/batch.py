@@ -125,6 +125,8 @@ class Batch:
                 job.stop()
         try:
             return job.run(lambda progress: self._show.update(task, progress))[1]
+        except Stopped:
+            raise
         except PipelineError:
             if not self._stopping and (kept := keep_partial()) is not None:
                 self._show.say(f"what was painted is kept in {kept}")

@@ -5,6 +5,7 @@ operator asks for queues and memory too), and nothing here puts a frame in fligh
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Self
 
 from pipeline.connection import open_client, translated
@@ -41,10 +42,9 @@ class Viewing:
         hour on, when for the first time three of their threads asked at once.
         """
         pool = self._redis.connection_pool
-        with translated():
-            opened = [pool.get_connection() for _ in range(connections)]
-        for connection in opened:
-            pool.release(connection)
+        with translated(), ExitStack() as opened:
+            for _ in range(connections):
+                opened.callback(pool.release, pool.get_connection())
 
     # -- who is there --------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,10 @@ class Sink(Protocol):
         ...
 
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
-        """Take the frame `seq`, H×W×3 BGR; each once, in order. May wait for the encoder. Raises `SinkError`."""
+        """Take the frame `seq`, H×W×3 BGR; each once, in order. Raises `SinkError`.
+
+        May wait for the encoder, once the process is leaving for a moment only: `Stopped`.
+        """
         ...
 
     def finish(self) -> None:

@@ -17,9 +17,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import UsageError
+from pipeline import leaving
+from pipeline.errors import Stopped, UsageError
 from pipeline.frame import StreamInfo
-from pipeline.leaving import joined
 from viewer.encode import SegmentWriter
 from viewer.join import Join, join
 from viewer.origin import Origin
@@ -32,11 +32,13 @@ CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 # Four 1280×720 frames are 11 MB and hide an encoder's hiccup on a scene cut.
 _WAITING = 4
-# At the end, for the frames that wait and the last segment's own end: x264's slowest preset took 124 s for that of 62
-# frames of 3840×2160 on half a core. Longer, and a disk stands still.
+# For a place among them, and at the end for the frames that wait and the last segment's own end: x264's slowest preset
+# took 124 s for that of 62 frames of 3840×2160 on half a core. Longer, and a disk stands still.
 _FINISH_S = 600.0
 # Where nothing more is wanted: whatever is not in a closed segment by then is painted again by the next run.
 _CLOSE_S = 10.0
+# How soon a `write` that waits notices that the process is leaving.
+_LOOK_S = 0.2
 
 _Item = tuple[int, NDArray[np.uint8]]
 
@@ -65,15 +67,14 @@ class VideoSink:
         return self._next
 
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
-        """Hand the frame to the encoder; waits while it has four. Raises `SinkError`."""
+        """Hand the frame to the encoder; waits while it has four. Raises `SinkError`, `Stopped` once we are leaving."""
         if seq != self._next or pixels.shape != (self._info.height, self._info.width, 3):
             raise ValueError(f"frame {seq} of shape {pixels.shape}, expected number {self._next}")
         self._raise_failure()
         if self._thread is None:
             self._thread = threading.Thread(target=self._encode_all, name="video-sink", daemon=True)
             self._thread.start()
-        # Never blocks for good: after a failure the thread goes on emptying the queue until its end is put.
-        self._queue.put((pts, pixels))
+        self._hand_over((pts, pixels))
         self._next += 1
 
     def finish(self) -> None:
@@ -110,14 +111,26 @@ class VideoSink:
 
     def close(self) -> None:
         """Stop the encoder, drop the segment it is in, keep the closed ones."""
-        if self._stop_thread(_CLOSE_S) and self._writer is not None:
-            self._writer.abandon()
-            self._writer = None
-        self._parts.release()
+        if self._stop_thread(_CLOSE_S):
+            self._let_go()
+
+    def _hand_over(self, item: _Item) -> None:
+        """Wait for a place. After a failure there is one soon: the thread empties the queue until its end is put."""
+        end_s = time.monotonic() + _FINISH_S
+        while True:
+            with suppress(queue.Full):
+                self._queue.put(item, timeout=_LOOK_S)
+                return
+            if leaving.has_begun():
+                raise Stopped("stopped while the encoder was busy")
+            if time.monotonic() > end_s:
+                raise sink_error(self._output, _stands_still(_FINISH_S))
 
     def _encode_all(self) -> None:
         """Encode until the end is put. A failure is kept for the next `write`; then frames are only taken."""
         while (item := self._queue.get()) is not None:
+            if self._is_stuck:
+                break
             if self._failure is not None:
                 continue
             try:
@@ -125,6 +138,17 @@ class VideoSink:
             except Exception as error:  # the thread's edge: `write` and `finish` raise it
                 log.debug("encoder stopped", exc_info=True)
                 self._failure = error
+        if self._is_stuck:
+            # Nobody is there to hear what else is wrong with such a disk.
+            with suppress(OSError):
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """Drop the open segment and leave the folder to the next run."""
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+        self._parts.release()
 
     def _encode(self, pts: int, pixels: NDArray[np.uint8]) -> None:
         if self._writer is None:
@@ -156,22 +180,30 @@ class VideoSink:
         joined.replace(target)
 
     def _stop_thread(self, seconds: float) -> bool:
-        """Have the encoder end with the frames it was given. False: it has not, and keeps its writer; ask no more."""
+        """Have the encoder end with the frames it was given.
+
+        False: it has not. It keeps its writer and the folder, or the next run would write into the same file, and lets
+        both go when the disk does; ask no more.
+        """
         if self._thread is None:
             return not self._is_stuck
         end_s = time.monotonic() + seconds
         with suppress(queue.Full):
             self._queue.put(None, timeout=seconds)
-        self._is_stuck = not joined([self._thread], end_s - time.monotonic())
+        self._is_stuck = not leaving.joined([self._thread], end_s - time.monotonic())
         if self._is_stuck:
             log.warning("%s: the encoder did not end within %.0f s", self._output, seconds)
-            self._failure = self._failure or OSError(f"nothing was written for {seconds:.0f} s")
+            self._failure = self._failure or _stands_still(seconds)
         self._thread = None
         return not self._is_stuck
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise sink_error(self._output, self._failure) from self._failure
+
+
+def _stands_still(seconds: float) -> OSError:
+    return OSError(f"nothing was written for {seconds:.0f} s")
 
 
 def _job(source: Path, info: StreamInfo, options: SinkOptions) -> str:

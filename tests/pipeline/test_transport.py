@@ -60,6 +60,23 @@ def test_no_connection_is_opened_later_where_all_were_opened_at_start(
         assert {one["id"] for one in clients} == before
 
 
+def test_connections_opened_before_the_server_went_away_are_given_back(
+    opened: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = opened._redis.connection_pool
+    given = [pool.get_connection(), pool.get_connection()]
+
+    def get_connection() -> object:
+        if not given:
+            raise redis.ConnectionError
+        return given.pop()
+
+    monkeypatch.setattr(pool, "get_connection", get_connection)
+    with pytest.raises(ServerGone):
+        opened.keep_open(3)
+    assert pool._in_use_connections == set()
+
+
 def test_a_held_frame_is_not_handed_out_twice(opened: Transport) -> None:
     opened.submit(STREAM, 0, b"pixels", ANY)
     assert opened.claim(STREAM, 0, LEASE_MS) is not None

@@ -4,7 +4,9 @@ import resource
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
@@ -12,8 +14,10 @@ import cv2  # noqa: F401  # isort: skip
 import av
 import pytest
 
-from pipeline.errors import SinkError, UsageError
+from pipeline import leaving
+from pipeline.errors import SinkError, Stopped, UsageError
 from producer.video import VideoSource
+from tests.conftest import WaitUntil
 from tests.media import Clip, make_clip, packets_of, psnr, pts_of
 from tests.viewer.copying import OPTIONS, copy, write
 from viewer import video_sink
@@ -233,6 +237,49 @@ def test_a_disk_that_stands_still_holds_nobody_for_ever(tmp_path: Path, monkeypa
         sink.close()
         assert not (tmp_path / f"{name}.mp4").exists()
     stands_still.set()
+
+
+def test_a_frame_that_waits_for_a_disk_that_stands_still_waits_no_longer_than_its_process_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    frames = list(VideoSource(clip).frames())
+    stands_still = threading.Event()
+    monkeypatch.setattr(SegmentWriter, "write", lambda *_: stands_still.wait())
+    monkeypatch.setattr(video_sink, "_CLOSE_S", 0.1)
+    try:
+        with closing(open_sink(clip, tmp_path / "stays.mp4", VideoSource(clip).info, OPTIONS)) as sink:
+            monkeypatch.setattr(video_sink, "_FINISH_S", 0.1)
+            with pytest.raises(SinkError, match=r"stays\.mp4: cannot be written \(nothing was written"):
+                write(sink, frames)
+        with closing(open_sink(clip, tmp_path / "leaves.mp4", VideoSource(clip).info, OPTIONS)) as sink:
+            monkeypatch.setattr(video_sink, "_FINISH_S", 600.0)
+            monkeypatch.setattr(leaving, "_begun", True)
+            with pytest.raises(Stopped):
+                write(sink, frames)
+    finally:
+        stands_still.set()
+
+
+def test_an_encoder_that_stands_still_keeps_its_folder_until_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    """Two of them in one folder would write into the same file."""
+    clip, output = make_clip(tmp_path / "clip.mp4"), tmp_path / "out.mp4"
+    source = VideoSource(clip)
+    stands_still = threading.Event()
+    real_write = SegmentWriter.write
+    monkeypatch.setattr(SegmentWriter, "write", lambda *frame: stands_still.wait() and real_write(*frame))
+    monkeypatch.setattr(video_sink, "_CLOSE_S", 0.1)
+    sink = open_sink(clip, output, source.info, OPTIONS)
+    write(sink, islice(source.frames(), 5))
+    sink.close()
+    with pytest.raises(UsageError, match="another job is writing it right now"):
+        open_sink(clip, output, source.info, OPTIONS)
+    stands_still.set()
+    wait_until(lambda: not (tmp_path / "out.mp4.parts").exists(), what="an empty folder goes")
+    copy(clip, output)
+    assert pts_of(output) == pts_of(clip)
 
 
 def test_a_removed_folder_ends_the_job_in_one_line(tmp_path: Path) -> None:
