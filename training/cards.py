@@ -47,7 +47,7 @@ def install(trained: Trained, painting: Path, folder: Path, *, origin: Origin | 
 def _round_of(path: Path) -> dict[str, Any]:
     """What the card of a style says of the round of training that the next one began with."""
     before = json.loads(path.read_text(encoding="utf-8"))
-    return {key: before[key] for key in ("recipe", "iterations", "minutes", "date") if key in before}
+    return {key: before[key] for key in ("recipe", "iterations", "minutes", "date", "begun") if key in before}
 
 
 def card_of(trained: Trained, origin: Origin) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Run:
         self.iteration, self.iterations, self.seconds = 0, 0, 0.0
         self.wanted = losses.Style.of(self.backbone, painting.to(self.device))
         self.is_frozen = False
+        # The weights it began with, where some of them are to stay.
+        self._begun: dict[str, Tensor] = {}
         self._crops_seen: dict[int, tuple[Tensor, Tensor]] = {}
         survey = torch.cat([self._draw(_SURVEY, step, 128) for step in range(_SURVEY_BATCHES)])
         self.palette = Palette(survey, painting, vivid=recipe.vivid)
@@ -63,6 +65,8 @@ class Run:
         if style.widths != self.recipe.widths:
             raise UsageError(f"a network of {style.widths} cannot start one of {self.recipe.widths}")
         self.network.load_state_dict(style.state_dict(), strict=False)
+        if self.recipe.kept:
+            self._begun = style.state_dict()
         for norm in _norms(self.network):
             norm.freeze(torch.zeros_like(norm.bias), torch.full_like(norm.bias, 1.0 - norm.eps))
         self.network.eval()
@@ -95,6 +99,14 @@ class Run:
         terms = self._learn(photo, content, Shake.draw(rng), rng)
         self.iteration += 1
         return terms
+
+    def finished(self) -> StyleNetwork:
+        """The style as it ships: norms folded away, and as much of the weights it began with as is to stay."""
+        network = self.network.eval().fold()
+        weights = network.state_dict()
+        for name, begun in self._begun.items():
+            weights[name].lerp_(begun, self.recipe.kept)
+        return network
 
     def _learn(self, photo: Tensor, content: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:
         painted, shaken = self._paint_twice(photo, shake, rng)
@@ -224,6 +236,7 @@ class Run:
             "iterations": self.iterations,
             "seconds": self.seconds,
             "is_frozen": self.is_frozen,
+            "begun": self._begun,
             "recipe": asdict(self.recipe),
         }
 
@@ -232,7 +245,7 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.iterations = state["iteration"], state["iterations"]
-        self.seconds, self.is_frozen = state["seconds"], state["is_frozen"]
+        self.seconds, self.is_frozen, self._begun = state["seconds"], state["is_frozen"], state["begun"]
 
 
 def _norms(network: StyleNetwork) -> list[Norm]:

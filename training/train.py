@@ -104,7 +104,7 @@ def train(  # noqa: PLR0913 - each is an option of `painter train`
     finally:
         _write_checkpoint(run, checkpoint)
     weights = out / f"{name}.safetensors"
-    save(run.network.eval().fold(), weights)
+    save(run.finished(), weights)
     return Trained(name, weights, checkpoint, run.iteration, run.seconds / 60.0, recipe)
 
 

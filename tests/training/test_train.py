@@ -76,6 +76,20 @@ def test_a_style_can_start_from_another(studio: Path) -> None:
     assert (near - wanted).square().mean() < 0.2 * (far - wanted).square().mean()
 
 
+def test_some_of_the_weights_it_began_with_can_stay(studio: Path) -> None:
+    first = _train(studio, "first")
+    moved, half = (
+        _train(studio, f"kept-{kept}", start=first.weights, recipe=replace(TINY, warm_up=0, freeze_at=0.0, kept=kept))
+        for kept in (0.0, 0.5)
+    )
+    # A resumed run knows them still, without being told the start again.
+    resumed = _train(studio, "kept-0.5", recipe=None, iterations=None, resume=True)
+    begun, end, between, again = (_state(load(run.weights)) for run in (first, moved, half, resumed))
+    assert not torch.allclose(begun, end, atol=1e-3)
+    assert torch.allclose(between, (begun + end) / 2, atol=1e-3)
+    assert torch.equal(between, again)
+
+
 def test_a_start_of_another_size_is_refused(studio: Path) -> None:
     first = _train(studio, "first")
     with pytest.raises(UsageError, match="cannot start"):
