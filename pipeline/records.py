@@ -1,7 +1,7 @@
 """What the server tells, as values, and how its replies are read. Pure; `transport.py` does the asking."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -35,6 +35,15 @@ class Fate(StrEnum):
     WAIT = "wait"
     SENT = "sent"
     HAD = "had"  # a frame of this number is in flight already, or was
+
+
+class Cause(StrEnum):
+    """Why a live frame was dropped before it got a number: what it waited for when a newer one came, or what it met."""
+
+    CAPACITY = "capacity"  # all places of the style were taken
+    NO_WORKER = "no_worker"
+    SERVER = "server"  # away, full, or its answer was lost
+    FAULT = "fault"  # it could not be encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,8 @@ class StreamCard:
     age_s: float
     # Of a file: how many frames it has, 0 where its source does not say.
     frames: int = 0
+    # `dropped` by cause.
+    drops: Mapping[Cause, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +194,19 @@ def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight:
         in_flight=in_flight,
         age_s=age_s,
         frames=count(b"frames"),
+        drops=parse_drops(facts.get(b"drops", b"").decode()),
     )
+
+
+def drops_fact(drops: Mapping[Cause, int]) -> str:
+    """Return the drops as the stream's hash holds them: `capacity=3 server=1`."""
+    return " ".join(f"{cause}={count}" for cause, count in drops.items())
+
+
+def parse_drops(text: str) -> dict[Cause, int]:
+    """Read `drops_fact`; causes that a later version may know are left out."""
+    pairs = (pair.partition("=") for pair in text.split())
+    return {Cause(cause): int(count) for cause, _, count in pairs if cause in set(Cause)}
 
 
 def number(score: float) -> str:

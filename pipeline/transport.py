@@ -5,7 +5,7 @@
     frame:<stream>:<seq>  string   producer             worker            deleted at publish; expires otherwise
     inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
     painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
-    stream:<stream>       hash     producer, viewer     all               style, look, mode, size, counters; expires
+    stream:<stream>       hash     producer, viewer     all               style, look, size, counters, drops, …; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
     live:<style>          zset     producer, worker     live producers    the window: stream:seq, or who is called → ms
     asking:<style>        zset     live producer        worker, producers stream → ms it last asked for a place
@@ -31,7 +31,7 @@ import redis
 from pipeline.connection import hear, script, translated
 from pipeline.frame import EncodedFrame
 from pipeline.rebalance import Rename
-from pipeline.records import Claim, Flight, Placing, WorkerBeat, number, parse_placing
+from pipeline.records import Cause, Claim, Flight, Placing, WorkerBeat, drops_fact, number, parse_placing
 from pipeline.viewing import STREAM_TTL_MS, WORKER_TTL_MS, Viewing
 from pipeline.window import LiveWindow
 from pipeline.wire import Message, Stages, pack_frame, pack_stages
@@ -138,20 +138,26 @@ class Transport(Viewing):
 
     def ask_place(self, stream: str, window: LiveWindow) -> Placing:
         """Ask for a place for a frame that waits; the stream served longest ago goes first. Nothing is taken yet."""
-        return self._place(stream, window, b"", -1, 0, 0, 0)
+        return self._place(stream, window, b"", -1, 0, "", 0, 0)
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, dropped: int
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Cause, int]
     ) -> Placing:
         """Put a frame in flight if there is a place for it; if not, the stream asks for one.
 
-        `dropped` counts since the stream began. The same `seq` again changes nothing.
+        `drops` counts since the stream began. The same `seq` again changes nothing.
         """
-        told = (pack_frame(frame), frame.seq, dropped, frame.width, frame.height)
+        told = (pack_frame(frame), frame.seq, sum(drops.values()), drops_fact(drops), frame.width, frame.height)
         return self._place(stream, window, *told, ticket=ticket)
 
     def _place(
-        self, stream: str, window: LiveWindow, document: bytes, seq: int, *told: int, ticket: Message | None = None
+        self,
+        stream: str,
+        window: LiveWindow,
+        document: bytes,
+        seq: int,
+        *told: int | str,
+        ticket: Message | None = None,
     ) -> Placing:
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
         asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")

@@ -8,7 +8,7 @@ what was sent: a frame and its place are one question, so that where the server 
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from pipeline.errors import ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look, Mode
 from pipeline.leaving import joined, within
 from pipeline.queues import queue_of
-from pipeline.records import Fate, Placing, look_facts
+from pipeline.records import Cause, Fate, Placing, look_facts, parse_drops
 from pipeline.resend import overdue
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow, live_places
@@ -58,7 +58,7 @@ class LiveFeed:
         self._changed = threading.Condition()
         self._newest: Offered | None = None
         # Since the stream began, other producers' included: told as a sum, so that telling it twice does no harm.
-        self._dropped = 0
+        self._drops: Counter[Cause] = Counter()
         self._seq = 0
         self._has_joined = False
         # The style of a frame whose answer was lost: it counts as dropped, but may be in flight under the next number.
@@ -66,6 +66,8 @@ class LiveFeed:
         # In which style each frame in flight is painted: its place is in that style's window, whatever is chosen since.
         self._painting: dict[int, str] = {}
         self._places = 1
+        # As far as is known: the first frames come before anybody looked.
+        self._has_painters = True
         # Of the last questions.
         self._round_trips_s: deque[float] = deque(maxlen=10)
         self._known = False
@@ -98,7 +100,7 @@ class LiveFeed:
         """
         with self._changed:
             if self._newest is not None:
-                self._dropped += 1
+                self._drop()
             self._newest = frame
             self._changed.notify_all()
 
@@ -174,7 +176,7 @@ class LiveFeed:
     def _send(self, window: LiveWindow) -> Placing:
         with self._changed:
             offered, self._newest = self._newest, None
-            look = self._look
+            look, drops = self._look, dict(self._drops)
         assert offered is not None, "only this thread takes frames"
         seq = self._seq
         try:
@@ -182,12 +184,12 @@ class LiveFeed:
             ticket = self._channel.pack(window.style, Ticket(self.stream, seq, 1, live=True, look=look))
             sent_s = self._clock()
             placing = self._transport.submit_live(
-                self.stream, replace(frame, seq=seq), ticket, window=window, dropped=self._dropped
+                self.stream, replace(frame, seq=seq), ticket, window=window, drops=drops
             )
             self._round_trips_s.append(self._clock() - sent_s)
         except Exception as error:
             with self._changed:
-                self._dropped += 1
+                self._drops[Cause.SERVER if isinstance(error, ServerGone | ServerFull) else Cause.FAULT] += 1
             if isinstance(error, ServerGone):
                 self._unsure = window.style
             raise
@@ -206,7 +208,7 @@ class LiveFeed:
         went = placing.fate is Fate.SENT or (not self._unsure and placing.seq == seq)
         if not went and self._unsure:
             with self._changed:
-                self._dropped -= 1
+                self._drops[Cause.SERVER] -= 1
         self._painting[placing.seq] = style if went else self._unsure or style
         self._seq, self._unsure = placing.seq + 1, ""
         return went
@@ -217,7 +219,12 @@ class LiveFeed:
             if self._newest is None:
                 self._newest = frame
             else:
-                self._dropped += 1
+                self._drop()
+
+    def _drop(self) -> None:
+        """Count a frame that waited when a newer one came. The caller holds the lock."""
+        waited_for = Cause.CAPACITY if self._has_painters else Cause.NO_WORKER
+        self._drops[waited_for if self._known else Cause.SERVER] += 1
 
     def _known_by(self, placing: Placing) -> Placing:
         """Return `placing`. Raises `ServerGone` when the server does not know the stream any more."""
@@ -244,7 +251,7 @@ class LiveFeed:
             return
         left = self._transport.stream_facts(self.stream)
         with self._changed:
-            self._dropped += int(left.get("dropped", 0))
+            self._drops += Counter(parse_drops(left.get("drops", "")))
         self._seq = int(left.get("seq", -1)) + 1
         self._has_joined = True
 
@@ -269,6 +276,7 @@ class LiveFeed:
             self._beat_s = now_s
             self._transport.touch_stream(self.stream)
             painters = [beat for beat in self._transport.workers() if beat.style == self._style]
+            self._has_painters = bool(painters)
             # The shortest: a machine that stood still for a moment is no long line.
             self._places = live_places(painters, min(self._round_trips_s, default=0.0))
         # Of frames sent from here on nothing is known yet.

@@ -62,7 +62,7 @@ def test_where_both_wait_a_file_gets_every_fifth_frame_and_live_streams_the_rest
         picture = replace(PICTURE, seq=seq)
         transport.submit("film", seq, pack_frame(picture), message_of(app, STYLE, Ticket("film", seq, 1)))
         ticket = message_of(app, STYLE, Ticket("desk", seq, 1, live=True))
-        transport.submit_live("desk", picture, ticket, window=places, dropped=0)
+        transport.submit_live("desk", picture, ticket, window=places, drops={})
     with running(worker(STYLE), environment(BROKER_URL=server.url), tmp_path / "worker.log"):
         wait_until(lambda: len(claims(transport, "desk")) == WAITING, 60, "all live frames")
         film, desk = claims(transport, "film"), claims(transport, "desk")

@@ -13,7 +13,7 @@ from signal import SIGINT
 import pytest
 
 from pipeline.embedded import EmbeddedServer
-from pipeline.records import WorkerBeat
+from pipeline.records import Cause, WorkerBeat
 from pipeline.spawn import spawn
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
@@ -43,7 +43,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     transport._redis.persist(f"worker:{WORKER.name}")
     transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), dropped=2)
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Cause.CAPACITY: 2})
     return server
 
 
@@ -107,6 +107,7 @@ def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_un
         assert 'painter_queue_length{mode="live",style="wave"} 0.0' in told
         assert 'painter_workers{style="wave"} 1.0' in told
         assert 'painter_stream_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
+        assert 'painter_stream_drops_total{cause="capacity",mode="live",stream="desk",style="wave"} 2.0' in told
         who = 'device="cpu",host="desk",'
         assert f'painter_frames_total{{{who}style="wave",worker="wave@cpu0.desk"}} 70.0' in told
         paint = f'painter_paint_seconds_bucket{{{who}le="%s",style="wave",worker="wave@cpu0.desk"}} %s'

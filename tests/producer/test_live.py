@@ -1,7 +1,7 @@
 """Live streams on a real server: the newest frame wins, places go round, nothing is sent twice, the counters add up."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from pipeline.connection import open_client
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerGone, WireError
 from pipeline.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.records import Fate, Placing, StreamCard, WorkerBeat
+from pipeline.records import Cause, Fate, Placing, StreamCard, WorkerBeat
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from pipeline.wire import Limits, Message, Stages, Ticket, pack_frame
@@ -41,9 +41,9 @@ class LosesAnswers(Transport):
         self.lost: list[int] = []
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, dropped: int
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Cause, int]
     ) -> Placing:
-        placing = super().submit_live(stream, frame, ticket, window=window, dropped=dropped)
+        placing = super().submit_live(stream, frame, ticket, window=window, drops=drops)
         if placing.fate is Fate.SENT and self.lost and self.lost.pop(0):
             raise ServerGone("the answer was lost")
         return placing
@@ -120,6 +120,34 @@ def test_only_the_newest_frame_waits_and_the_rest_is_counted(bench: Bench, wait_
     assert bench.transport.streams() == []
 
 
+def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
+    def broken() -> EncodedFrame:
+        raise ValueError("no picture")
+
+    feed = bench.feed("cam")
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 1 and not feed._has_painters)
+    for pts in range(3):
+        feed.offer(picture(pts))
+    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 1))
+    # Two places now: the one that waited goes.
+    wait_until(lambda: len(bench.tickets) == 2)
+    for pts in range(4):
+        feed.offer(picture(pts))
+    assert bench.paint(0)
+    wait_until(lambda: len(bench.tickets) == 3)
+    assert bench.paint(1)
+    feed.offer(broken)
+    wait_until(lambda: feed._drops[Cause.FAULT])
+    feed.offer(picture(0))
+    wait_until(lambda: len(bench.tickets) == 4)
+    card = bench.card("cam")
+    assert card.drops == {Cause.NO_WORKER: 2, Cause.CAPACITY: 3, Cause.FAULT: 1}
+    assert card.dropped == 6
+    assert sums_hold(card)
+    feed.close()
+
+
 def test_the_window_is_the_painters_and_one(bench: Bench, wait_until: WaitUntil) -> None:
     bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
     feed = bench.feed("cam")
@@ -174,14 +202,14 @@ def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers_and_counters
 ) -> None:
     bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
     left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), dropped=5)
+    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), drops={Cause.CAPACITY: 5})
     bench.transport.give_up("wave", "cam", 7, *bench.transport.flight("cam", "q").scores.values(), "its producer died")
     feed = bench.feed("cam")
     feed.offer(picture(0))
     wait_until(lambda: bench.tickets)
     assert [ticket.seq for _, ticket in bench.tickets] == [8]
     card = bench.card("cam")
-    assert (card.captured, card.dropped, card.failed) == (7, 5, 1), "counters only rise"
+    assert (card.captured, card.drops, card.failed) == (7, {Cause.CAPACITY: 5}, 1), "counters only rise"
     assert sums_hold(card)
     feed.close()
 
