@@ -16,7 +16,7 @@ from torch import Tensor
 from training.backbone import Backbone, Features
 
 # Layer and weight in the style term. Large strokes live in the deep layers, contrast in the shallow ones.
-STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.5, "relu3_3": 1.5, "relu4_1": 1.5, "relu4_3": 2.0}
+STYLE_LAYERS = {"relu1_2": 2.0, "relu2_2": 2.5, "relu3_3": 1.5, "relu4_1": 1.5, "relu4_3": 2.0}
 # The same at half the size, where a stroke is half as wide and the deep layers see twice as far.
 COARSE_LAYERS = {"relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 2.5}
 CONTENT_LAYER = "relu3_3"
