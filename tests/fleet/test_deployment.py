@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from commands.exporter import Fleet
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerGone
 from pipeline.records import WorkerBeat
 from pipeline.spawn import spawn
@@ -99,41 +98,6 @@ def test_board_alerts_and_autoscaler_ask_for_numbers_that_are_told(transport: Tr
     asked = {name for text in texts for name in re.findall(r"\bpainter_[a-z_]+", text)}
     assert len(asked) > 8
     assert asked - told == PAGE_METRICS
-
-
-def test_the_systemd_unit_is_one_systemd_takes(tmp_path: Path) -> None:
-    unit = (ROOT / "systemd" / "power-painter-worker@.service").read_text()
-    # Where a machine has it installed; here only this checkout exists.
-    installed = unit.replace("/opt/power-painter/.venv/bin", str(Path(sys.executable).parent))
-    (tmp_path / "power-painter-worker@.service").write_text(installed)
-    styles = run(binary("systemd-escape"), "wave,starry").strip()
-    instance = tmp_path / f"power-painter-worker@{styles}.service"
-    instance.symlink_to("power-painter-worker@.service")
-    assert run(binary("systemd-analyze"), "verify", "--man=no", instance) == ""
-
-
-@pytest.mark.system
-@pytest.mark.timeout(120)
-def test_celerys_own_multi_starts_and_stops_workers(
-    tmp_path: Path, transport: Transport, server: EmbeddedServer, wait_until: WaitUntil
-) -> None:
-    told = (ROOT / "docs" / "fleet.md").read_text().replace("\\\n", "")
-    start, stop = re.findall(r"^    (celery multi .*)", told, re.MULTILINE)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "BROKER_URL": server.url}
-    (tmp_path / "run").mkdir()
-
-    def do(line: str) -> None:
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60,
-                              check=False)  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    try:
-        do(start)
-        wait_until(lambda: _styles(transport) == ["starry", "wave"], 50, "both workers")
-    finally:
-        do(stop)
-    assert _styles(transport) == [] and not list((tmp_path / "run").glob("*.pid"))
 
 
 def test_the_batch_script_is_sound_shell() -> None:
