@@ -31,7 +31,7 @@ def test_worker_lost_is_said_and_its_return_goes_on_by_itself(village: Village, 
         workers.process.wait(10)
         expect(state).to_have_text("No worker for this style", timeout=_BACK_MS)
         expect(page.locator("#announcer")).to_contain_text("No worker for this style")
-        expect(page.locator("#waiting")).to_be_visible()
+        expect(page.locator("#waiting")).to_have_text("No worker for wave; start one: painter work --styles wave")
         village.run("work", "--styles", "wave", "--workers", "1")
         expect(state).to_have_text("Live", timeout=_BACK_MS)
         expect(page.locator("#waiting")).to_be_hidden()

@@ -127,6 +127,19 @@ test("the state is the watched stream's", () => {
   }
 });
 
+test("why nobody paints is told in the server's words, as long as it is so", () => {
+  const { studio } = onCamera();
+  const why = "no worker for wave; start one: painter work --styles wave";
+  studio.receive({ type: "state", stream: "cam-1", style: "wave", state: NO_WORKER, why });
+  assert.equal(describe(studio.state, studio.why).more, "No worker for wave; start one: painter work --styles wave");
+  studio.setLink(PAGE_SERVER_GONE);
+  assert.equal(describe(studio.state, studio.why).more, describe(PAGE_SERVER_GONE).more);
+  studio.setLink(LIVE);
+  studio.receive({ type: "camera", streams: { wave: "cam-1" } });
+  studio.receive({ type: "state", stream: "cam-1", style: "wave", state: LIVE, why: "" });
+  assert.equal(studio.why, "");
+});
+
 test("of several streams one live is live, else the worst is said", () => {
   assert.equal(summary([NO_WORKER, LIVE]), LIVE);
   assert.equal(summary([WAITING, NO_WORKER]), NO_WORKER);

@@ -15,6 +15,7 @@ import aiohttp
 import av
 import pytest
 
+from pipeline.absence import why_nobody_paints
 from pipeline.app import create_app, message_of
 from pipeline.codec import decode, probe
 from pipeline.config import cache_dir, settings
@@ -343,12 +344,16 @@ def test_states_are_said_in_words_as_they_change(site: Site) -> None:
                 await draw(tab, 5)
                 assert tab.last["state"]["state"] == "live"
                 await tab.camera("test-sleep-7")
-                assert (await tab.hear("state"))["state"] == "no worker for this style"
-                away = WorkerBeat("old@host", "", "cpu", 1, note="a newer ticket", away_from="test-sleep-7")
+                said = await tab.hear("state")
+                assert said["state"] == "no worker for this style"
+                assert said["why"] == why_nobody_paints("test-sleep-7", [])
+                away = WorkerBeat("old@host", "", "cpu", 1, host="attic", note="too new", away_from="test-sleep-7")
                 site.transport.beat_worker(away)
-                assert (await tab.hear("state"))["state"] == "workers too old for this stream"
+                said = await tab.hear("state")
+                assert said["state"] == "workers too old for this stream"
+                assert said["why"] == why_nobody_paints("test-sleep-7", [away])
                 await tab.camera("test-identity")
-                await tab.hear("state", state="live")
+                assert (await tab.hear("state", state="live"))["why"] == ""
 
     run(visit())
 

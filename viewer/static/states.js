@@ -20,23 +20,16 @@ const SAID = {
   [WAITING]: { words: "Waiting for a worker", tone: "wait", more: "The first frame is on its way to a painter." },
   [LIVE]: { words: "Live", tone: "live", more: "" },
   [STALLED]: { words: "Stalled", tone: "bad", more: "No frame has come back for a while. It goes on by itself." },
-  [NO_WORKER]: {
-    words: "No worker for this style",
-    tone: "bad",
-    more: "Nobody paints in this style now. Choose another one, or start a worker: it goes on by itself.",
-  },
-  [OLD_WORKERS]: {
-    words: "The workers are too old",
-    tone: "bad",
-    more: "The workers of this style cannot read frames of this version. Whoever runs them has to update Power Painter there.",
-  },
+  [NO_WORKER]: { words: "No worker for this style", tone: "bad", more: "" },
+  [OLD_WORKERS]: { words: "The workers are too old", tone: "bad", more: "" },
   [SERVER_GONE]: { words: "Server gone", tone: "bad", more: "The frame server does not answer. It goes on by itself once it does." },
   [PAGE_SERVER_GONE]: { words: "Connection lost", tone: "bad", more: "Trying again; the camera stays on." },
 };
 
-/** @param {string} state */
-export function describe(state) {
-  return SAID[state] ?? { words: state, tone: "quiet", more: "" };
+/** @param {string} state @param {string} [why] the server's own reason, in place of ours */
+export function describe(state, why = "") {
+  const said = SAID[state] ?? { words: state, tone: "quiet", more: "" };
+  return why ? { ...said, more: why[0].toUpperCase() + why.slice(1) } : said;
 }
 
 /**

@@ -28,7 +28,7 @@ export class Studio extends EventTarget {
   /** style → stream of one's own camera @type {Map<string, string>} */ own = new Map();
   #isAsleep = false;
   #link = READY;
-  /** stream → state @type {Map<string, string>} */ #states = new Map();
+  /** by stream; `why` nobody paints it @type {Map<string, {state: string, why: string}>} */ #states = new Map();
   #missed = 0;
   #sent = { camera: "", watch: "" };
   #send;
@@ -56,9 +56,15 @@ export class Studio extends EventTarget {
     return summary([...this.shown.values()].map((stream) => this.stateOf(stream)));
   }
 
+  /** In the server's words, of the stream whose state is said. */
+  get why() {
+    const heard = [...this.shown.values()].map((stream) => this.#states.get(stream));
+    return heard.find((one) => one?.state === this.state)?.why ?? "";
+  }
+
   /** @param {string} stream */
   stateOf(stream) {
-    return this.#states.get(stream) ?? WAITING;
+    return this.#states.get(stream)?.state ?? WAITING;
   }
 
   /** Paint in `style` from the next frame on; leaves the grid. @param {string} style */
@@ -81,8 +87,7 @@ export class Studio extends EventTarget {
   show(source) {
     this.source = source;
     this.pendingStyle = "";
-    if (source.kind !== "camera") this.own = new Map();
-    if (source.kind !== "camera") this.isGrid = false;
+    if (source.kind !== "camera") [this.own, this.isGrid] = [new Map(), false];
     const card = this.cards.find((one) => one.name === source.stream);
     if (card) this.style = card.style;
     this.#changed();
@@ -121,7 +126,7 @@ export class Studio extends EventTarget {
   drawn(stream, style) {
     const isNew = this.pendingStyle === style || this.stateOf(stream) === WAITING;
     if (this.pendingStyle === style) this.pendingStyle = "";
-    if (this.stateOf(stream) === WAITING) this.#states.set(stream, LIVE);
+    if (this.stateOf(stream) === WAITING) this.#heard({ state: LIVE, stream });
     const isForeign = this.source.kind === "stream" && stream === this.source.stream && style !== this.style;
     if (isForeign && !this.pendingStyle) this.style = style;
     if (isNew || isForeign) this.#changed();
@@ -147,9 +152,9 @@ export class Studio extends EventTarget {
     this.#changed();
   }
 
-  /** @param {{state: string, stream?: string}} message; without a stream it is said of all */
-  #heard({ state, stream }) {
-    for (const name of stream ? [stream] : this.shown.values()) this.#states.set(name, state);
+  /** @param {{state: string, stream?: string, why?: string}} message; without a stream it is said of all */
+  #heard({ state, stream, why = "" }) {
+    for (const name of stream ? [stream] : this.shown.values()) this.#states.set(name, { state, why });
   }
 
   /** A stream that is gone for a few seconds, while the server answers, has ended. */
@@ -160,10 +165,6 @@ export class Studio extends EventTarget {
     if (this.#missed < MISSED_S) return;
     this.source = { kind: "none", stream: "" };
     this.dispatchEvent(new CustomEvent("complaint", { detail: `The stream ${stream} has ended.` }));
-  }
-
-  #wantedStyles() {
-    return this.isGrid ? this.styles.map((style) => style.name) : [this.style];
   }
 
   #wish() {
@@ -182,7 +183,8 @@ export class Studio extends EventTarget {
 
   #tell() {
     const isOn = this.source.kind === "camera";
-    const camera = isOn ? { type: "camera", styles: this.#wantedStyles(), ...this.#lookFields() } : { type: "camera_off" };
+    const styles = this.isGrid ? this.styles.map((style) => style.name) : [this.style];
+    const camera = isOn ? { type: "camera", styles, ...this.#lookFields() } : { type: "camera_off" };
     const streams = this.#isAsleep ? [] : [...this.shown.values()];
     const watch = { type: "watch", streams, compare: this.isComparing && !this.isGrid };
     if (isOn || this.#sent.camera) this.#sent.camera = this.#once(camera, this.#sent.camera);

@@ -44,11 +44,11 @@ export class View {
 
   /** Show the view and the state the studio is in. */
   tell() {
-    const { source, isGrid, isComparing, state } = this.#studio;
+    const { source, isGrid, isComparing, state, why } = this.#studio;
     document.body.dataset.view = source.kind === "none" ? "welcome" : isGrid ? "grid" : "single";
     $("tool-compare").setAttribute("aria-pressed", String(isComparing && !isGrid));
     $("tool-grid").setAttribute("aria-pressed", String(isGrid));
-    const { words: said, tone, more } = describe(state);
+    const { words: said, tone, more } = describe(state, why);
     $("state").dataset.tone = tone;
     $("state-words").textContent = said;
     $("waiting").hidden = source.kind === "none" || state === LIVE || !more;

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from pipeline.absence import older_workers, why_nobody_paints
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.records import StreamCard
 from viewer.broadcast import Broadcast
@@ -98,9 +99,13 @@ class Desk:
         """Return how many threads paint `style`."""
         return sum(beat.threads for beat in self.book.now.workers if beat.style == style)
 
-    def are_away(self, style: str) -> bool:
+    def are_older(self, style: str) -> bool:
         """Whether there are workers of `style` that leave its tickets to newer ones."""
-        return any(beat.away_from == style for beat in self.book.now.workers)
+        return bool(older_workers(style, self.book.now.workers))
+
+    def why_nobody_paints(self, style: str) -> str:
+        """Return why pictures in `style` wait, as every command says it; "" while somebody paints them."""
+        return why_nobody_paints(style, self.book.now.workers)
 
     def report(self) -> dict[str, object]:
         """Return `/api/stats`."""

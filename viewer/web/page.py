@@ -47,6 +47,7 @@ class _Watching:
     shown_s: float | None = None
     late: int = 0
     state: State | None = None
+    why: str = ""
 
 
 class Page:
@@ -238,13 +239,15 @@ class Page:
             shown_s = None if watching.shown_s is None else now_s - watching.shown_s
             style = self._style_of(stream)
             desk = self._desk
-            signs = Signs(desk.is_connected, desk.painters(style), desk.are_away(style), shown_s)
+            signs = Signs(desk.is_connected, desk.painters(style), desk.are_older(style), shown_s)
             state = judge(signs)
             if state is State.STALLED and self._camera.is_silent(stream, now_s):
                 continue
-            if state is not watching.state:
-                watching.state = state
-                self._say("state", {"state": state, "style": style, "stream": stream}, key=f"state {stream}")
+            why = desk.why_nobody_paints(style) if state in (State.NO_WORKER, State.OLD_WORKERS) else ""
+            if (state, why) != (watching.state, watching.why):
+                watching.state, watching.why = state, why
+                said = {"state": state, "style": style, "stream": stream, "why": why}
+                self._say("state", said, key=f"state {stream}")
 
     # -- its streams -------------------------------------------------------------------------------------------
 

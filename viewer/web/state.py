@@ -20,12 +20,12 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What a state is judged by. `painters`: threads of its style; `are_away`: its workers cannot read its tickets and
+    """What a state is judged by. `painters`: threads of its style; `are_older`: its workers cannot read its tickets and
     stay out of their queues; `shown_s`: since its last picture came to the page, None before the first."""
 
     is_connected: bool
     painters: int
-    are_away: bool
+    are_older: bool
     shown_s: float | None
 
 
@@ -34,7 +34,7 @@ def judge(signs: Signs) -> State:
     if not signs.is_connected:
         return State.SERVER_GONE
     if signs.painters == 0:
-        return State.OLD_WORKERS if signs.are_away else State.NO_WORKER
+        return State.OLD_WORKERS if signs.are_older else State.NO_WORKER
     if signs.shown_s is None:
         return State.WAITING
     return State.LIVE if signs.shown_s < STALL_S else State.STALLED
