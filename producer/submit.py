@@ -30,7 +30,7 @@ _RETRY_S = 0.05
 # A server this far away is sent several frames at once, with as many more credits out for those that travel: one at a
 # time ends at 50 frames/s at 20 ms. A near one answers in 0.2–1 ms, not worth another thread's while.
 _FAR_S = 0.005
-_AT_ONCE = 8
+AT_ONCE = 8
 # One that takes this long for a frame is not far but full: eight at once would each take eight times as long, and with
 # a socket's 5 s be cut off for ever. Frames then go one after the other.
 _FULL_S = 0.5
@@ -84,7 +84,7 @@ class Submission:
         self._beat_s = float("-inf")
         self._queue_busy_s = clock()
         self._absent_s: dict[int, float] = {}
-        self._hands = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="submit")
+        self._hands = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="submit")
         self._round_trip_s = 0.0
         self._alone = threading.Lock()
         # What the painted stream was announced with room for, and what it will be next.
@@ -186,7 +186,7 @@ class Submission:
         # At most `window` frames are unwritten; as many again are room for paintings that come twice after an outage.
         # First the room, then the window: a painting that is trimmed unread has to be painted again.
         size = self._next_size
-        maxlen = 2 * (max(size, self.in_flight) + _AT_ONCE)
+        maxlen = 2 * (max(size, self.in_flight) + AT_ONCE)
         self._transport.open_stream(self._order.stream, {**self._order.facts, "maxlen": maxlen})
         self._beat_s = self._clock()
         self._near_size = size
@@ -195,7 +195,7 @@ class Submission:
     def _widen(self) -> None:
         """Set the window; where the server is far away it is wider by what travels."""
         with self._changed:
-            self._window.size = self._near_size + (_AT_ONCE if self._round_trip_s >= _FAR_S else 0)
+            self._window.size = self._near_size + (AT_ONCE if self._round_trip_s >= _FAR_S else 0)
             self._changed.notify_all()
 
     def _start_over(self, flight: Flight) -> None:
