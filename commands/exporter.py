@@ -102,7 +102,10 @@ def _streams(seen: Census) -> Iterator[Metric]:
     delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest frame of a live stream", labels=of)
     flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=of)
     frames = CounterMetricFamily("painter_stream_frames", "frames by fate", labels=[*of, "fate"])
-    drops = CounterMetricFamily("painter_stream_drops", "live frames dropped by cause", labels=[*of, "cause"])
+    lost = [
+        CounterMetricFamily(f"painter_stream_{losses}", f"frames {fate} by cause", labels=[*of, "cause"])
+        for losses, fate in (("drops", "dropped"), ("failures", "failed"))
+    ]
     for line in seen.streams:
         card = line.card
         which = [card.name, card.style, card.mode]
@@ -112,6 +115,7 @@ def _streams(seen: Census) -> Iterator[Metric]:
             delay.add_metric(which, line.delay_ms)
         for fate, count in (("painted", card.painted), ("dropped", card.dropped), ("failed", card.failed)):
             frames.add_metric([*which, fate], count)
-        for cause, count in card.drops.items():
-            drops.add_metric([*which, cause], count)
-    yield from (fps, delay, flying, frames, drops)
+        for metric, losses in zip(lost, (card.drops, card.failures), strict=True):
+            for cause, count in losses.items():
+                metric.add_metric([*which, cause], count)
+    yield from (fps, delay, flying, frames, *lost)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
@@ -20,7 +20,7 @@ from pipeline.config import broker_url
 from pipeline.connection import require_server, without_password
 from pipeline.errors import ServerUnreachable, UsageError
 from pipeline.frame import Mode
-from pipeline.records import WorkerBeat
+from pipeline.records import Loss, StreamCard, WorkerBeat
 from pipeline.transport import Transport
 from workers.styles import list_styles
 
@@ -110,7 +110,8 @@ def _screen(seen: Census, url: str) -> Group:
     address = Text(without_password(url), no_wrap=True, overflow="ellipsis")
     crew = f"workers {len(seen.workers)}   hosts {hosts}   {fps:.1f} FPS   memory {_megabytes(seen.used_bytes)}{bound}"
     troubles = [Text(line.trouble, style="bold red") for line in seen.styles if line.trouble]
-    return Group(address, crew, _styles(seen), *troubles, _workers(seen.workers), _streams(seen.streams))
+    losses = [_losses(line.card) for line in seen.streams if line.card.drops or line.card.failures]
+    return Group(address, crew, _styles(seen), *troubles, _workers(seen.workers), _streams(seen.streams), *losses)
 
 
 def _styles(seen: Census) -> Table:
@@ -142,6 +143,17 @@ def _streams(lines: Sequence[StreamLine]) -> Table:
         counts = (f"{line.fps:.1f}", delay, painted, dropped, str(card.failed), str(card.in_flight))
         table.add_row(card.name, card.mode, card.style, size, *counts, style="bold red" if card.failed else "")
     return table
+
+
+def _losses(card: StreamCard) -> Text:
+    """Return why a stream lost frames, as in `desk: dropped for capacity 9, no worker 2; failed for timeout 1`."""
+    both = (("dropped", card.drops), ("failed", card.failures))
+    parts = [f"{fate} for {_by_cause(losses)}" for fate, losses in both if losses]
+    return Text(f"{card.name}: {'; '.join(parts)}", no_wrap=True, overflow="ellipsis")
+
+
+def _by_cause(losses: Mapping[Loss, int]) -> str:
+    return ", ".join(f"{cause.replace('_', ' ')} {count}" for cause, count in losses.items())
 
 
 def _table(*columns: str) -> Table:

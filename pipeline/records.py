@@ -37,13 +37,15 @@ class Fate(StrEnum):
     HAD = "had"  # a frame of this number is in flight already, or was
 
 
-class Cause(StrEnum):
-    """Why a live frame was dropped before it got a number: what it waited for when a newer one came, or what it met."""
+class Loss(StrEnum):
+    """Why a live frame was dropped (what it waited for when a newer one came, or what it met), or failed after that."""
 
     CAPACITY = "capacity"  # all places of the style were taken
     NO_WORKER = "no_worker"
     SERVER = "server"  # away, full, or its answer was lost
-    FAULT = "fault"  # it could not be encoded
+    FAULT = "fault"  # it could not be encoded, or not be painted
+    TIMEOUT = "timeout"  # no worker took it in time
+    WORKER = "worker"  # its worker died, or gave it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,9 @@ class StreamCard:
     age_s: float
     # Of a file: how many frames it has, 0 where its source does not say.
     frames: int = 0
-    # `dropped` by cause.
-    drops: Mapping[Cause, int] = field(default_factory=dict)
+    # `dropped` and `failed` by cause.
+    drops: Mapping[Loss, int] = field(default_factory=dict)
+    failures: Mapping[Loss, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +198,20 @@ def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight:
         age_s=age_s,
         frames=count(b"frames"),
         drops=parse_drops(facts.get(b"drops", b"").decode()),
+        # Counted one by one, by whoever gives a frame up.
+        failures={loss: found for loss in Loss if (found := count(f"failed:{loss}".encode()))},
     )
 
 
-def drops_fact(drops: Mapping[Cause, int]) -> str:
+def drops_fact(drops: Mapping[Loss, int]) -> str:
     """Return the drops as the stream's hash holds them: `capacity=3 server=1`."""
     return " ".join(f"{cause}={count}" for cause, count in drops.items())
 
 
-def parse_drops(text: str) -> dict[Cause, int]:
+def parse_drops(text: str) -> dict[Loss, int]:
     """Read `drops_fact`; causes that a later version may know are left out."""
     pairs = (pair.partition("=") for pair in text.split())
-    return {Cause(cause): int(count) for cause, _, count in pairs if cause in set(Cause)}
+    return {Loss(cause): int(count) for cause, _, count in pairs if cause in set(Loss) and int(count)}
 
 
 def number(score: float) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipeline.records import Loss
+
 # A frame still unclaimed this long after a later one was claimed has lost its ticket.
 OVERTAKEN_MS = 1000
 # With nothing queued for this long, an unclaimed frame has lost its ticket.
@@ -34,6 +36,16 @@ class Resend:
     seq: int
     cause: Cause
     score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Give `seq` up, provided its in-flight score is still `score`. `reason` is for whoever reads the tombstone."""
+
+    seq: int
+    score: float
+    loss: Loss
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +84,10 @@ def due(
             yield Resend(seq, Cause.TICKET_LOST, score)
 
 
-def overdue(scores: Mapping[int, float], now_ms: int) -> Iterator[tuple[int, float, str]]:
-    """Yield (seq, score, reason) of the live frames to give up: a live frame is never sent again."""
+def overdue(scores: Mapping[int, float], now_ms: int) -> Iterator[Overdue]:
+    """Yield the live frames to give up: a live frame is never sent again."""
     for seq, score in sorted(scores.items()):
         if 0 < score < now_ms:
-            yield seq, score, "its worker died or gave it back"
+            yield Overdue(seq, score, Loss.WORKER, "its worker died or gave it back")
         elif score <= 0 and now_ms + score > LIVE_WAIT_MS:
-            yield seq, score, "no worker took it in time"
+            yield Overdue(seq, score, Loss.TIMEOUT, "no worker took it in time")

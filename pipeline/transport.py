@@ -5,7 +5,7 @@
     frame:<stream>:<seq>  string   producer             worker            deleted at publish; expires otherwise
     inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
     painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
-    stream:<stream>       hash     producer, viewer     all               style, look, size, counters, drops, …; expires
+    stream:<stream>       hash     producer, viewer     all               style, look, mode, counters, losses; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
     live:<style>          zset     producer, worker     live producers    the window: stream:seq, or who is called → ms
     asking:<style>        zset     live producer        worker, producers stream → ms it last asked for a place
@@ -22,7 +22,7 @@ failed), `source` (the source's bytes while a viewer compares) and `frame` and `
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -31,7 +31,8 @@ import redis
 from pipeline.connection import hear, script, translated
 from pipeline.frame import EncodedFrame
 from pipeline.rebalance import Rename
-from pipeline.records import Cause, Claim, Flight, Placing, WorkerBeat, drops_fact, number, parse_placing
+from pipeline.records import Claim, Flight, Loss, Placing, WorkerBeat, drops_fact, number, parse_placing
+from pipeline.resend import Overdue
 from pipeline.viewing import STREAM_TTL_MS, WORKER_TTL_MS, Viewing
 from pipeline.window import LiveWindow
 from pipeline.wire import Message, Stages, pack_frame, pack_stages
@@ -141,7 +142,7 @@ class Transport(Viewing):
         return self._place(stream, window, b"", -1, 0, "", 0, 0)
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Cause, int]
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Loss, int]
     ) -> Placing:
         """Put a frame in flight if there is a place for it; if not, the stream asks for one.
 
@@ -167,9 +168,10 @@ class Transport(Viewing):
             found = self._submit_live(keys=[*keys, *queue], args=[document, seq, *told, *asked, *body])
         return parse_placing(*found)
 
-    def give_up(self, style: str, stream: str, seq: int, score: float, reason: str) -> bool:
-        """Publish a tombstone for a live frame whose in-flight score is still `score`."""
-        return self._finish(stream, seq, number(score), style, "failed", {"reason": reason})
+    def give_up(self, style: str, stream: str, found: Overdue) -> bool:
+        """Publish a tombstone for a live frame, unless it moved on."""
+        end = ("failed", found.loss, "reason", found.reason)
+        return self._finish(stream, found.seq, number(found.score), style, end)
 
     @contextmanager
     def credits(self, style: str, stream: str) -> Iterator[Callable[[float], bool]]:
@@ -221,13 +223,14 @@ class Transport(Viewing):
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool:
         """Publish a painted frame. False: a duplicate, counted and dropped."""
         self._leases.pop((stream, seq), None)
-        entry: dict[str, str | bytes] = {"frame": document, "stages": pack_stages(stages)}
-        return self._finish(stream, seq, "", stages.style, "painted", entry)
+        end = ("painted", "", "frame", document, "stages", pack_stages(stages))
+        return self._finish(stream, seq, "", stages.style, end)
 
     def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool:
         """Publish a tombstone in place of a claimed frame. False: it is no longer ours."""
         held = self._leases.pop((stream, seq), None)
-        return held is not None and self._finish(stream, seq, str(held), style, "failed", {"reason": reason[:500]})
+        end = ("failed", Loss.FAULT, "reason", reason[:500])
+        return held is not None and self._finish(stream, seq, str(held), style, end)
 
     def beat_worker(self, beat: WorkerBeat) -> None:
         """Give a worker's sign of life."""
@@ -278,13 +281,12 @@ class Transport(Viewing):
             self._leases[stream, seq] = deadline
         return bool(deadline)
 
-    def _finish(
-        self, stream: str, seq: int, held: str, style: str, kind: str, entry: Mapping[str, str | bytes]
-    ) -> bool:
+    def _finish(self, stream: str, seq: int, held: str, style: str, end: Sequence[str | bytes]) -> bool:
+        """`end`: what became of the frame, why it failed, then the entry's fields and values."""
         keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", *_window(style)]
-        told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _PLACE_MS, _ASKING_MS, STREAM_TTL_MS, kind)
+        told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _PLACE_MS, _ASKING_MS, STREAM_TTL_MS)
         with translated():
-            return bool(self._publish(keys=keys, args=[*told, *(part for pair in entry.items() for part in pair)]))
+            return bool(self._publish(keys=keys, args=[*told, *end]))
 
 
 def _window(style: str) -> tuple[str, str, str]:

@@ -16,7 +16,7 @@ from pipeline.errors import ServerFull, ServerGone
 from pipeline.frame import EncodedFrame, Look, Mode
 from pipeline.leaving import joined, within
 from pipeline.queues import queue_of
-from pipeline.records import Cause, Fate, Placing, look_facts, parse_drops
+from pipeline.records import Fate, Loss, Placing, look_facts, parse_drops
 from pipeline.resend import overdue
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow, live_places
@@ -58,7 +58,7 @@ class LiveFeed:
         self._changed = threading.Condition()
         self._newest: Offered | None = None
         # Since the stream began, other producers' included: told as a sum, so that telling it twice does no harm.
-        self._drops: Counter[Cause] = Counter()
+        self._drops: Counter[Loss] = Counter()
         self._seq = 0
         self._has_joined = False
         # The style of a frame whose answer was lost: it counts as dropped, but may be in flight under the next number.
@@ -189,7 +189,7 @@ class LiveFeed:
             self._round_trips_s.append(self._clock() - sent_s)
         except Exception as error:
             with self._changed:
-                self._drops[Cause.SERVER if isinstance(error, ServerGone | ServerFull) else Cause.FAULT] += 1
+                self._drops[Loss.SERVER if isinstance(error, ServerGone | ServerFull) else Loss.FAULT] += 1
             if isinstance(error, ServerGone):
                 self._unsure = window.style
             raise
@@ -208,7 +208,7 @@ class LiveFeed:
         went = placing.fate is Fate.SENT or (not self._unsure and placing.seq == seq)
         if not went and self._unsure:
             with self._changed:
-                self._drops[Cause.SERVER] -= 1
+                self._drops[Loss.SERVER] -= 1
         self._painting[placing.seq] = style if went else self._unsure or style
         self._seq, self._unsure = placing.seq + 1, ""
         return went
@@ -223,8 +223,8 @@ class LiveFeed:
 
     def _drop(self) -> None:
         """Count a frame that waited when a newer one came. The caller holds the lock."""
-        waited_for = Cause.CAPACITY if self._has_painters else Cause.NO_WORKER
-        self._drops[waited_for if self._known else Cause.SERVER] += 1
+        waited_for = Loss.CAPACITY if self._has_painters else Loss.NO_WORKER
+        self._drops[waited_for if self._known else Loss.SERVER] += 1
 
     def _known_by(self, placing: Placing) -> Placing:
         """Return `placing`. Raises `ServerGone` when the server does not know the stream any more."""
@@ -283,7 +283,7 @@ class LiveFeed:
         before = dict(self._painting)
         flight = self._transport.flight(self.stream, queue_of(self._style, live=True))
         self._known = flight.exists
-        for seq, score, reason in overdue(flight.scores, flight.now_ms):
-            self._transport.give_up(before.get(seq, self._style), self.stream, seq, score, reason)
+        for found in overdue(flight.scores, flight.now_ms):
+            self._transport.give_up(before.get(found.seq, self._style), self.stream, found)
         for seq in before.keys() - flight.scores.keys():
             self._painting.pop(seq, None)

@@ -4,7 +4,7 @@
 -- KEYS: inflight, frame, painted, stream, live, asking, served (the last three of the style).
 -- ARGV: seq, the in-flight score it must have ("" accepts any), the live window's member, wake-up channel, how long a
 -- place is held at most and how long an asking counts (ms), time to live (ms; the producer that would see to it may be
--- dead), kind, then the entry's own fields and values.
+-- dead), kind, why it failed ("" when painted), then the entry's own fields and values.
 -- Returns 1, or 0 for a duplicate.
 local now = clock()
 if ARGV[2] ~= '' then
@@ -28,7 +28,8 @@ local source = tonumber(facts[2] or 0) > now and redis.call('GET', KEYS[2]) or '
 redis.call('DEL', KEYS[2])
 if not facts[1] then return 0 end
 redis.call('HINCRBY', KEYS[4], ARGV[8], 1)
+if ARGV[9] ~= '' then redis.call('HINCRBY', KEYS[4], ARGV[8] .. ':' .. ARGV[9], 1) end
 redis.call('XADD', KEYS[3], 'MAXLEN', '=', facts[1], '*',
-  'seq', ARGV[1], 'published', now, 'kind', ARGV[8], 'source', source, unpack(ARGV, 9))
+  'seq', ARGV[1], 'published', now, 'kind', ARGV[8], 'source', source, unpack(ARGV, 10))
 redis.call('PEXPIRE', KEYS[3], ARGV[7])
 return 1

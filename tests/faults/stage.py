@@ -281,5 +281,7 @@ def in_order(seqs: list[int]) -> bool:
 
 
 def sum_holds(card: StreamCard) -> bool:
-    """Whether each captured frame has one fate."""
-    return card.captured == card.dropped + card.painted + card.failed + card.in_flight
+    """Whether each captured frame has one fate, and each that was lost one cause."""
+    losses = (sum(card.drops.values()), sum(card.failures.values()))
+    fates = card.dropped + card.painted + card.failed + card.in_flight
+    return card.captured == fates and losses == (card.dropped, card.failed)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from pipeline.connection import open_client
-from pipeline.records import Cause
+from pipeline.records import Loss
 from pipeline.wire import unpack_stages
 from tests.faults.conftest import Film
 from tests.faults.stage import Stage
@@ -47,7 +47,7 @@ def test_a_server_at_maxmemory(stage: Stage, film: Film, tmp_path: Path) -> None
     card = stage.require_sound(watcher)
     # 25 a second come in; a second's worth at least had no place.
     assert card.dropped - before.dropped > 25
-    assert card.drops[Cause.SERVER] > 25
+    assert card.drops[Loss.SERVER] > 25
     # Only what was on its way at that moment: a window of three, and a ticket that found no room.
     assert card.failed - before.failed <= 5
 

@@ -6,7 +6,7 @@ import pytest
 
 from commands.census import FILE_WITHIN_S, Glance, StreamLine, census, glance, slot_of, wanted
 from pipeline.frame import Look, Mode
-from pipeline.records import Cause, StreamCard, WorkerBeat
+from pipeline.records import Loss, StreamCard, WorkerBeat
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from pipeline.wire import Stages
@@ -83,7 +83,7 @@ def test_a_slot_is_read_from_the_workers_name() -> None:
 def test_a_glance_sees_workers_queues_streams_and_delays(transport: Transport) -> None:
     transport.beat_worker(WORKER)
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Cause.CAPACITY: 2})
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Loss.CAPACITY: 2})
     claim = transport.claim("desk", 0, 60_000)
     assert claim is not None
     transport.publish("desk", 0, b"painted", Stages(claim.sent_ms, claim.claimed_ms, style="wave"))
@@ -94,7 +94,7 @@ def test_a_glance_sees_workers_queues_streams_and_delays(transport: Transport) -
         ("wave", 1, 0, 0),
     ]
     (line,) = seen.streams
-    assert (line.card.painted, line.card.dropped) == (1, 2)
+    assert (line.card.painted, line.card.drops) == (1, {Loss.CAPACITY: 2})
     assert line.delay_ms is not None
     assert 0 <= line.delay_ms < 5000
     assert 0 < seen.used_bytes < seen.max_bytes == 64 << 20

@@ -17,7 +17,7 @@ from pipeline.config import settings
 from pipeline.connection import answers, open_client
 from pipeline.frame import Look
 from pipeline.rebalance import Rename
-from pipeline.records import Cause, Fate, Placing
+from pipeline.records import Fate, Loss, Placing
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from pipeline.wire import Message, Stages, pack_frame
@@ -101,7 +101,7 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     only_one = LiveWindow("wave", 1)
     with live.credits("wave", "desk") as called:
         placing = live.submit_live(
-            "desk", FRAME, Message("style.wave.live", b""), window=only_one, drops={Cause.CAPACITY: 1}
+            "desk", FRAME, Message("style.wave.live", b""), window=only_one, drops={Loss.CAPACITY: 1}
         )
         assert placing == Placing(Fate.SENT, is_free=False, seq=0, style="starry", look=Look(0.5))
         assert not live.ask_place("desk", only_one).is_free

@@ -13,7 +13,8 @@ from signal import SIGINT
 import pytest
 
 from pipeline.embedded import EmbeddedServer
-from pipeline.records import Cause, WorkerBeat
+from pipeline.records import Loss, WorkerBeat
+from pipeline.resend import Overdue
 from pipeline.spawn import spawn
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
@@ -43,7 +44,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     transport._redis.persist(f"worker:{WORKER.name}")
     transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Cause.CAPACITY: 2})
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Loss.CAPACITY: 2})
     return server
 
 
@@ -51,6 +52,7 @@ def test_the_screen_names_hosts_slots_styles_and_streams(fleet: EmbeddedServer) 
     done = painter("status", broker=fleet.url)
     assert done.returncode == 0, done.stderr
     wanted = ["desk", "cpu0", "wave", "5.0", "50%", "250 MB", "70", "640×480", "workers 1   hosts 1", "starry"]
+    wanted.append("desk: dropped for capacity 2")
     assert [word for word in wanted if word not in done.stdout] == []
 
 
@@ -69,7 +71,8 @@ def test_at_80_columns_every_heading_and_number_is_whole(fleet: EmbeddedServer, 
     told = painter("status", broker=fleet.url, columns=80).stdout
     streams = told[told.index("stream ") :].splitlines()
     assert streams[0].split() == "stream mode style size FPS delay painted dropped failed in flight".split()
-    assert len(streams) == 3
+    assert len(streams) == 4
+    assert streams[3] == "desk: dropped for capacity 2"
     assert "…" not in re.sub(r"^\S+ +\S+ +\S+", "", streams[1])
     workers = told[told.index("host ") :].splitlines()
     assert workers[0].split() == "host slot device style FPS busy memory painted".split()
@@ -82,6 +85,7 @@ def test_json_is_one_object_with_the_same_numbers(fleet: EmbeddedServer) -> None
     assert told["workers"][0]["slot"] == "cpu0"
     (stream,) = told["streams"]
     assert (stream["name"], stream["captured"], stream["dropped"], stream["in_flight"]) == ("desk", 3, 2, 1)
+    assert (stream["drops"], stream["failures"]) == ({"capacity": 2}, {})
     wave = next(line for line in told["styles"] if line["style"] == "wave")
     assert (wave["workers"], wave["wanted"]) == (1, 1)
 
@@ -97,8 +101,12 @@ def test_watching_goes_on_until_ctrl_c(fleet: EmbeddedServer) -> None:
     assert [line["workers"][0]["name"] for line in lines] == [WORKER.name] * 2
 
 
-def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_until: WaitUntil) -> None:
+def test_prometheus_gets_the_numbers_until_ctrl_c(
+    fleet: EmbeddedServer, transport: Transport, wait_until: WaitUntil
+) -> None:
     port = free_port()
+    (score,) = transport.flight("desk", "q").scores.values()
+    assert transport.give_up("wave", "desk", Overdue(0, score, Loss.TIMEOUT, "no worker took it in time"))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": fleet.url}
     process = spawn([sys.executable, "-m", "cli", "status", "--metrics", str(port)], env=env)
     try:
@@ -108,6 +116,7 @@ def test_prometheus_gets_the_numbers_until_ctrl_c(fleet: EmbeddedServer, wait_un
         assert 'painter_workers{style="wave"} 1.0' in told
         assert 'painter_stream_frames_total{fate="dropped",mode="live",stream="desk",style="wave"} 2.0' in told
         assert 'painter_stream_drops_total{cause="capacity",mode="live",stream="desk",style="wave"} 2.0' in told
+        assert 'painter_stream_failures_total{cause="timeout",mode="live",stream="desk",style="wave"} 1.0' in told
         who = 'device="cpu",host="desk",'
         assert f'painter_frames_total{{{who}style="wave",worker="wave@cpu0.desk"}} 70.0' in told
         paint = f'painter_paint_seconds_bucket{{{who}le="%s",style="wave",worker="wave@cpu0.desk"}} %s'

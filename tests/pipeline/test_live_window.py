@@ -5,7 +5,7 @@ import pytest
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull
 from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.records import Cause, Fate, StreamCard, WorkerBeat
+from pipeline.records import Fate, Loss, StreamCard, WorkerBeat
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow, live_places
 from pipeline.wire import Stages
@@ -29,7 +29,7 @@ def opened(transport: Transport) -> Transport:
 
 
 def send(transport: Transport, stream: str, seq: int, window: LiveWindow = ONE, dropped: int = 0) -> Fate:
-    drops = {Cause.CAPACITY: dropped}
+    drops = {Loss.CAPACITY: dropped}
     return transport.submit_live(stream, frame(seq), ANY, window=window, drops=drops).fate
 
 
@@ -50,11 +50,11 @@ def sum_holds(card: StreamCard) -> bool:
 
 
 def test_a_frame_gets_its_place_with_its_submission(opened: Transport) -> None:
-    placing = opened.submit_live("one", frame(0), ANY, window=TWO, drops={Cause.CAPACITY: 3})
+    placing = opened.submit_live("one", frame(0), ANY, window=TWO, drops={Loss.CAPACITY: 3})
     assert (placing.fate, placing.is_free, placing.seq) == (Fate.SENT, True, 0)
     assert (placing.style, placing.look) == ("wave", Look(0.5))
     assert counted(opened, "one") == (4, 3, 0, 1)
-    assert not opened.submit_live("one", frame(1), ANY, window=TWO, drops={Cause.CAPACITY: 3}).is_free
+    assert not opened.submit_live("one", frame(1), ANY, window=TWO, drops={Loss.CAPACITY: 3}).is_free
     assert paint(opened, "one", 0)
     assert opened.ask_place("one", TWO).is_free
 

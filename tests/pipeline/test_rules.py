@@ -7,9 +7,9 @@ import pytest
 from pipeline.absence import why_nobody_paints
 from pipeline.metrics import Histogram, Percentiles, Rate, buckets
 from pipeline.queues import LiveFirst, queue_of, style_of
-from pipeline.records import WorkerBeat
+from pipeline.records import Loss, WorkerBeat
 from pipeline.reorder import ReorderBuffer
-from pipeline.resend import ABSENT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due
+from pipeline.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due, overdue
 from pipeline.window import Holds, Window, window_size
 from pipeline.wire import Stages
 
@@ -174,6 +174,21 @@ def test_what_is_sent_again(score: float, last: LastClaim, empty_ms: int, cause:
 def test_a_frame_gone_from_the_server_without_arriving_is_sent_again() -> None:
     found = list(due({}, NOW, LastClaim(), queue_empty_ms=0, absent_ms={3: ABSENT_MS, 7: ABSENT_MS + 1}))
     assert [(r.seq, r.cause, r.score) for r in found] == [(7, Cause.ABSENT, None)]
+
+
+@pytest.mark.parametrize(
+    ("score", "loss"),
+    [
+        pytest.param(NOW + 1, None, id="lease holds"),
+        pytest.param(NOW - 1, Loss.WORKER, id="lease ran out"),
+        pytest.param(1, Loss.WORKER, id="given back"),
+        pytest.param(-(NOW - LIVE_WAIT_MS), None, id="waits"),
+        pytest.param(-(NOW - LIVE_WAIT_MS - 1), Loss.TIMEOUT, id="waited too long"),
+    ],
+)
+def test_which_live_frames_are_given_up_and_why(score: float, loss: Loss | None) -> None:
+    found = [(one.seq, one.score, one.loss) for one in overdue({5: score}, NOW)]
+    assert found == ([] if loss is None else [(5, score, loss)])
 
 
 def test_live_goes_first_and_the_file_every_fifth_time() -> None:

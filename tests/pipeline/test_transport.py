@@ -8,7 +8,7 @@ import redis
 from pipeline.connection import answers, open_client, require_server, without_password
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
-from pipeline.records import WorkerBeat
+from pipeline.records import Loss, WorkerBeat
 from pipeline.transport import Transport
 from pipeline.wire import Stages
 from tests.tickets import ANY
@@ -110,6 +110,8 @@ def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:
     assert opened.fail(STREAM, 0, "three times")
     (entry,) = opened.read(STREAM, b"0-0", block_ms=1)
     assert (entry.kind, entry.seq, entry.reason) == ("failed", 0, "three times")
+    (card,) = opened.streams()
+    assert (card.failed, card.failures) == (1, {Loss.FAULT: 1})
 
 
 def test_a_resend_is_refused_once_the_frame_moved_on(opened: Transport) -> None:

@@ -12,7 +12,8 @@ from pipeline.connection import open_client
 from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerGone, WireError
 from pipeline.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.records import Cause, Fate, Placing, StreamCard, WorkerBeat
+from pipeline.records import Fate, Loss, Placing, StreamCard, WorkerBeat
+from pipeline.resend import Overdue
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
 from pipeline.wire import Limits, Message, Stages, Ticket, pack_frame
@@ -41,7 +42,7 @@ class LosesAnswers(Transport):
         self.lost: list[int] = []
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Cause, int]
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Loss, int]
     ) -> Placing:
         placing = super().submit_live(stream, frame, ticket, window=window, drops=drops)
         if placing.fate is Fate.SENT and self.lost and self.lost.pop(0):
@@ -99,7 +100,8 @@ def broadcast(transport: Transport) -> Iterator[Broadcast]:
 
 
 def sums_hold(card: StreamCard) -> bool:
-    return card.captured == card.dropped + card.painted + card.failed + card.in_flight
+    whole = card.captured == card.dropped + card.painted + card.failed + card.in_flight
+    return whole and (sum(card.drops.values()), sum(card.failures.values())) == (card.dropped, card.failed)
 
 
 def test_only_the_newest_frame_waits_and_the_rest_is_counted(bench: Bench, wait_until: WaitUntil) -> None:
@@ -138,11 +140,11 @@ def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
     wait_until(lambda: len(bench.tickets) == 3)
     assert bench.paint(1)
     feed.offer(broken)
-    wait_until(lambda: feed._drops[Cause.FAULT])
+    wait_until(lambda: feed._drops[Loss.FAULT])
     feed.offer(picture(0))
     wait_until(lambda: len(bench.tickets) == 4)
     card = bench.card("cam")
-    assert card.drops == {Cause.NO_WORKER: 2, Cause.CAPACITY: 3, Cause.FAULT: 1}
+    assert card.drops == {Loss.NO_WORKER: 2, Loss.CAPACITY: 3, Loss.FAULT: 1}
     assert card.dropped == 6
     assert sums_hold(card)
     feed.close()
@@ -202,14 +204,15 @@ def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers_and_counters
 ) -> None:
     bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
     left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), drops={Cause.CAPACITY: 5})
-    bench.transport.give_up("wave", "cam", 7, *bench.transport.flight("cam", "q").scores.values(), "its producer died")
+    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), drops={Loss.CAPACITY: 5})
+    (score,) = bench.transport.flight("cam", "q").scores.values()
+    assert bench.transport.give_up("wave", "cam", Overdue(7, score, Loss.TIMEOUT, "its producer died"))
     feed = bench.feed("cam")
     feed.offer(picture(0))
     wait_until(lambda: bench.tickets)
     assert [ticket.seq for _, ticket in bench.tickets] == [8]
     card = bench.card("cam")
-    assert (card.captured, card.drops, card.failed) == (7, {Cause.CAPACITY: 5}, 1), "counters only rise"
+    assert (card.captured, card.drops, card.failed) == (7, {Loss.CAPACITY: 5}, 1), "counters only rise"
     assert sums_hold(card)
     feed.close()
 
@@ -281,7 +284,7 @@ def test_a_frame_whose_worker_died_is_given_up_and_its_place_comes_back(bench: B
     (entry,) = bench.transport.read("cam", b"0-0", block_ms=1)
     assert (entry.kind, entry.seq) == ("failed", 0)
     card = bench.card("cam")
-    assert (card.failed, card.in_flight) == (1, 1)
+    assert (card.failures, card.in_flight) == ({Loss.WORKER: 1}, 1)
     assert sums_hold(card)
     feed.close()
 

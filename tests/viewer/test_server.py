@@ -133,6 +133,10 @@ def test_numbers_tell_rate_and_delay_by_stage_and_the_sum_of_fates_is_true(site:
                     stats = await answer.json()
         (of,) = stats["streams"]
         assert of["captured"] == of["dropped"] + of["painted"] + of["failed"] + of["in_flight"]
+        assert (sum(of["drops"].values()), sum(of["failures"].values())) == (of["dropped"], of["failed"])
+        assert {"# TYPE painter_stream_drops_total counter", "# TYPE painter_stream_failures_total counter"} <= {
+            *metrics.splitlines()
+        }
         assert 12 < of["fps"] <= FPS + 1
         stages = of["ms"]
         assert 40 <= stages["paint"]["p50"] < 60

@@ -20,6 +20,8 @@ const STAGE_WORDS = /** @type {{[stage: string]: string}} */ ({
   return: "Back to the screen",
 });
 const COUNTERS = ["captured", "painted", "dropped", "late", "failed", "in_flight"];
+/** The field that tells a counter by cause. */
+const CAUSES = /** @type {{[counter: string]: string}} */ ({ dropped: "drops", failed: "failures" });
 
 export class Insight {
   #fps = new Chart(/** @type {HTMLCanvasElement} */ ($("chart-fps")), { floor: 10 });
@@ -76,7 +78,11 @@ function swatch(stage, index, share) {
 
 /** @param {any} report one stream of the server's statistics */
 function counters(report) {
-  const cells = COUNTERS.map((name) => make("div", {}, make("dt", {}, name.replace("_", " ")), make("dd", {}, report ? String(report[name] ?? 0) : "–")));
+  const cells = COUNTERS.map((name) => {
+    const causes = Object.entries(report?.[CAUSES[name]] ?? {}).map(([cause, count]) => `${cause.replace("_", " ")} ${count}`);
+    const why = causes.length ? [make("small", {}, causes.join(", "))] : [];
+    return make("div", {}, make("dt", {}, name.replace("_", " ")), make("dd", {}, report ? String(report[name] ?? 0) : "–", ...why));
+  });
   $("counters").replaceChildren(...cells);
 }
 

@@ -71,20 +71,25 @@ class Metrics:
         labels = ("stream", "style", "mode")
         fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=labels)
         frames = CounterMetricFamily("painter_stream_frames", "live frames by fate", labels=(*labels, "fate"))
+        drops = CounterMetricFamily("painter_stream_drops", "frames dropped by cause", labels=(*labels, "cause"))
+        failures = CounterMetricFamily("painter_stream_failures", "frames failed by cause", labels=(*labels, "cause"))
         flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=labels)
         delays = GaugeMetricFamily("painter_delay_ms", "recent delay by stage", labels=(*labels, "stage", "quantile"))
         for card in self._book.now.streams:
             of = (card.name, card.style, card.mode)
             fps.add_metric(of, self._book.fps_of(card.name))
             flying.add_metric(of, card.in_flight)
-            late = self._book.late_of(card.name)
             fates = {"captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed}
-            for fate, count in {**fates, "late": late}.items():
+            lost = {"late": self._book.late_of(card.name), "skipped": self._book.skipped_of(card.name)}
+            for fate, count in {**fates, **lost}.items():
                 frames.add_metric((*of, fate), count)
+            for metric, losses in ((drops, card.drops), (failures, card.failures)):
+                for cause, count in losses.items():
+                    metric.add_metric((*of, cause), count)
             for stage, spread in self._book.times_of(card.name).items():
                 delays.add_metric((*of, stage, "0.5"), spread["p50"])
                 delays.add_metric((*of, stage, "0.95"), spread["p95"])
-        yield from (fps, frames, flying, delays)
+        yield from (fps, frames, drops, failures, flying, delays)
 
     def _workers(self) -> Iterator[Metric]:
         labels = ("worker", "style", "device", "host")

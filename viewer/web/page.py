@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from aiohttp import WSMessage, WSMsgType, web
 
 from pipeline.errors import PipelineError, UsageError, WireError
-from viewer.broadcast import Watch
+from viewer.broadcast import Watch, WatchCounters
 from viewer.web.camera import Camera
 from viewer.web.desk import Desk
 from viewer.web.limits import Bucket
@@ -39,13 +39,16 @@ from viewer.web.wakeup import waker
 log = logging.getLogger(__name__)
 
 
+_NOTHING = WatchCounters(0, 0, 0, 0)
+
+
 @dataclass(slots=True)
 class _Watching:
     watch: Watch
     outbox: Outbox
     compare: bool
     shown_s: float | None = None
-    late: int = 0
+    counted: WatchCounters = _NOTHING
     state: State | None = None
     why: str = ""
 
@@ -89,9 +92,9 @@ class Page:
         """Tell the page what is going on."""
         desk = self._desk
         for stream, watching in self._watching.items():
-            late = watching.watch.counters().late
-            desk.book.note_late(stream, late - watching.late)
-            watching.late = late
+            before, now = watching.counted, watching.watch.counters()
+            desk.book.note_lost(stream, late=now.late - before.late, skipped=now.skipped - before.skipped)
+            watching.counted = now
         self._say("streams", {"streams": desk.cards(self)})
         self._say("stats", desk.report())
         self._judge()

@@ -65,8 +65,9 @@ class Snapshot:
 class _Stream:
     times: Times = field(default_factory=Times)
     painted: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16))
-    # Pages' own late pictures: sent too slowly for newer ones to wait.
+    # Pages' own losses. Late: sent too slowly for newer ones to wait. Skipped: came after their gap was given up.
     late: int = 0
+    skipped: int = 0
 
 
 class Book:
@@ -102,9 +103,10 @@ class Book:
         for name, duration_ms in durations_ms.items():
             times.note(name, duration_ms)
 
-    def note_late(self, stream: str, count: int) -> None:
-        """Count pictures that were replaced by newer ones before a page could take them."""
-        self._stream(stream).late += count
+    def note_lost(self, stream: str, *, late: int, skipped: int) -> None:
+        """Count pictures a page did not get: replaced by newer ones before it could take them, or come too late."""
+        self._stream(stream).late += late
+        self._stream(stream).skipped += skipped
 
     def fps_of(self, stream: str) -> float:
         """Return painted frames a second: n − 1 looks' difference over their time."""
@@ -118,6 +120,10 @@ class Book:
     def late_of(self, stream: str) -> int:
         """Return the pages' late pictures of a stream."""
         return self._stream(stream).late
+
+    def skipped_of(self, stream: str) -> int:
+        """Return the pages' skipped pictures of a stream."""
+        return self._stream(stream).skipped
 
     def times_of(self, stream: str) -> dict[str, Spread]:
         """Return the stream's durations."""
@@ -137,7 +143,8 @@ class Book:
         return {
             "stream": card.name, "style": card.style, "fps": self.fps_of(card.name),
             "captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed,
-            "in_flight": card.in_flight, "late": self.late_of(card.name), "ms": self.times_of(card.name),
+            "in_flight": card.in_flight, "late": self.late_of(card.name), "skipped": self.skipped_of(card.name),
+            "drops": dict(card.drops), "failures": dict(card.failures), "ms": self.times_of(card.name),
         }  # fmt: skip
 
     def _stream(self, name: str) -> _Stream:
