@@ -32,6 +32,8 @@ _ON_CANVAS = Recipe(
 )
 # And once more for edges and colour: most of what the others still lacked lay in the backbone's first two layers.
 _SHARP = replace(_ON_CANVAS, style=14.0, content=1.0, variation=0.002, stability=12.0, seed=2)
+# Areas half as large: over 32 px faces lost their eyes.
+_POPPIES = replace(_SHARP, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,13 @@ SHIPPED: dict[str, Shipped] = {
         "Gogh4.png",
         Origin("Café Terrace at Night", "Vincent van Gogh", "1888", _PUBLIC_DOMAIN, _GCOMPRIS),
         start="starry",
-        finishing=(_ON_CANVAS, _SHARP),
+        # A café at night has small lights: more style than the others take.
+        finishing=(
+            _ON_CANVAS,
+            _SHARP,
+            replace(_SHARP, style=20.0, content=0.8, stability=14.0, seed=3),
+            replace(_SHARP, style=22.0, content=0.7, variation=0.001, learning_rate=1e-3, seed=4),
+        ),
     ),
     "auvers": Shipped(
         "gogh_auvert.png",
@@ -80,10 +88,19 @@ SHIPPED: dict[str, Shipped] = {
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
         replace(_QUIET, vivid=2.0),
         start="wave",
-        # Areas half as large: over 32 px faces lost their eyes.
         finishing=(
             replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
-            replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
+            replace(_POPPIES, content=1.3),
+            replace(
+                _POPPIES,
+                style=20.0,
+                content=1.1,
+                variation=0.001,
+                stability=10.0,
+                learning_rate=1.2e-3,
+                kept=0.4,
+                seed=3,
+            ),
         ),
     ),
     "summertime": Shipped(
