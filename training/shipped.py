@@ -74,14 +74,28 @@ SHIPPED: dict[str, Shipped] = {
             _ON_CANVAS,
             _SHARP,
             replace(_SHARP, style=20.0, content=0.8, stability=14.0, seed=3),
-            replace(_SHARP, style=22.0, content=0.7, variation=0.001, learning_rate=1e-3, seed=4),
+            # So much style puts dots on the network's grid: 5 of 255 on a flat wall.
+            replace(_SHARP, style=22.0, content=0.7, lattice=30000.0, quiet=600.0, learning_rate=1e-3, seed=5),
         ),
     ),
     "auvers": Shipped(
         "gogh_auvert.png",
         Origin("Street in Auvers-sur-Oise", "Vincent van Gogh", "1890", _PUBLIC_DOMAIN, _GCOMPRIS),
         start="starry",
-        finishing=(_ON_CANVAS, replace(_SHARP, style=16.0, content=0.8)),
+        finishing=(
+            _ON_CANVAS,
+            replace(_SHARP, style=16.0, content=0.8),
+            replace(
+                _SHARP,
+                style=20.0,
+                content=0.8,
+                variation=0.001,
+                palette_px=16,
+                learning_rate=1.2e-3,
+                kept=0.15,
+                seed=3,
+            ),
+        ),
     ),
     "poppies": Shipped(
         "HokusaiPoppies.png",
