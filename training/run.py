@@ -245,7 +245,9 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.iterations = state["iteration"], state["iterations"]
-        self.seconds, self.is_frozen, self._begun = state["seconds"], state["is_frozen"], state["begun"]
+        self.seconds, self.is_frozen = state["seconds"], state["is_frozen"]
+        # Checkpoints made before there was `kept` have none.
+        self._begun = state.get("begun", {})
 
 
 def _norms(network: StyleNetwork) -> list[Norm]:

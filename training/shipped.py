@@ -32,8 +32,8 @@ _ON_CANVAS = Recipe(
 )
 # And once more for edges and colour: most of what the others still lacked lay in the backbone's first two layers.
 _SHARP = replace(_ON_CANVAS, style=14.0, content=1.0, variation=0.002, stability=12.0, seed=2)
-# Areas half as large: over 32 px faces lost their eyes.
-_POPPIES = replace(_SHARP, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16)
+# The last step towards the painting. Areas half as large: over 32 px faces lost their eyes.
+_SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning_rate=1.2e-3, seed=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +85,7 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             _ON_CANVAS,
             replace(_SHARP, style=16.0, content=0.8),
-            replace(
-                _SHARP,
-                style=20.0,
-                content=0.8,
-                variation=0.001,
-                palette_px=16,
-                learning_rate=1.2e-3,
-                kept=0.15,
-                seed=3,
-            ),
+            replace(_SHARPEST, content=0.8, kept=0.15),
         ),
     ),
     "poppies": Shipped(
@@ -104,17 +95,8 @@ SHIPPED: dict[str, Shipped] = {
         start="wave",
         finishing=(
             replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
-            replace(_POPPIES, content=1.3),
-            replace(
-                _POPPIES,
-                style=20.0,
-                content=1.1,
-                variation=0.001,
-                stability=10.0,
-                learning_rate=1.2e-3,
-                kept=0.4,
-                seed=3,
-            ),
+            replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
+            replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0, stability=10.0, kept=0.4),
         ),
     ),
     "summertime": Shipped(

@@ -237,11 +237,10 @@ class Page:
         return {"version": PROTOCOL_VERSION, "styles": styles, "limits": self._limits.for_page()}
 
     def _judge(self) -> None:
-        now_s = time.monotonic()
+        now_s, desk = time.monotonic(), self._desk
         for stream, watching in self._watching.items():
             shown_s = None if watching.shown_s is None else now_s - watching.shown_s
             style = self._style_of(stream)
-            desk = self._desk
             signs = Signs(desk.is_connected, desk.painters(style), desk.are_older(style), shown_s)
             state = judge(signs)
             if state is State.STALLED and self._camera.is_silent(stream, now_s):
