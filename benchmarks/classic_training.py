@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from training.backbone import load_backbone
 from training.photos import PhotoSet, list_photos
+from training.recipe import Recipe
 from training.run import Run
 from training.shipped import SHIPPED
 from training.train import MATERIALS, OUT, read_painting
@@ -54,9 +55,7 @@ def train_classic(style: str, *, minutes: float, materials: Path = MATERIALS, ou
     shipped = SHIPPED[style]
     painting = read_painting(materials / "paintings" / shipped.file, short_side_px=shipped.recipe.painting_px)
     photos = PhotoSet(list_photos(materials / "photos" / "train"))
-    # Its files have no place for a canvas: it is painted as it comes out, so that is what the losses are to see.
-    recipe = replace(shipped.recipe, tone=False, grain=0.0)
-    run = ClassicRun(recipe, painting, photos, load_backbone(materials / "vgg16.safetensors"))
+    run = ClassicRun(_classic(shipped.recipe), painting, photos, load_backbone(materials / "vgg16.safetensors"))
     started = time.monotonic()
     run.warm_up()
     run.step()
@@ -71,6 +70,15 @@ def train_classic(style: str, *, minutes: float, materials: Path = MATERIALS, ou
     torch.save(state, classic_weights(style, out))
     log.info("%d iterations in %.1f minutes", run.iteration, (time.monotonic() - started) / 60.0)
     return classic_weights(style, out)
+
+
+def _classic(recipe: Recipe) -> Recipe:
+    """The recipe as that network can follow it, at the rate pytorch/examples trains it with."""
+    # Its files have no place for a canvas or for frozen statistics: it is painted as it comes out, with the statistics
+    # of the frame, so that is what the losses are to see.
+    return replace(
+        recipe, tone=False, grain=0.0, freeze_at=2.0, frozen_content=0.0, learning_rate=1e-3, final_learning_rate=1e-4
+    )
 
 
 if __name__ == "__main__":

@@ -157,8 +157,11 @@ class Run:
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
-        self.optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)
+        # A crop of one colour has no variance, and 15 norms over one after the other answered it with an infinite
+        # gradient (the classic network, after 70 steps): it teaches nothing, and Adam would never forget it.
+        if norm.isfinite():
+            self.optimizer.step()
 
     def _freeze(self) -> None:
         """Take the statistics over many photos, then keep them: training now sees what painting does."""

@@ -9,8 +9,11 @@ import torch
 
 from pipeline.errors import UsageError
 from tests.training.conftest import write_picture
+from training.backbone import load_backbone
+from training.photos import PhotoSet, list_photos
 from training.recipe import Recipe
-from training.train import Progress, Trained, train
+from training.run import Run
+from training.train import Progress, Trained, read_painting, train
 from workers.network import StyleNetwork, Widths, load
 
 # Each trains for real, if only a few iterations.
@@ -75,6 +78,16 @@ def test_a_style_can_start_from_another(studio: Path) -> None:
     wanted, near, far = (load(trained.weights)(photo) for trained in (first, again, fresh))
     # Not equal: the norms are new, and instance norm sees each photo by itself.
     assert (near - wanted).square().mean() < 0.2 * (far - wanted).square().mean()
+
+
+def test_an_infinite_gradient_teaches_nothing(studio: Path) -> None:
+    """As of a crop of one colour, through the classic network's norms."""
+    painting = read_painting(studio / "painting.png")
+    backbone = load_backbone(studio / "materials" / "vgg16.safetensors")
+    run = Run(TINY, painting, PhotoSet(list_photos(studio / "photos")), backbone)
+    before = [weight.clone() for weight in run.network.parameters()]
+    run._descend(sum(weight.sum() for weight in run.network.parameters()) * torch.inf)  # type: ignore[arg-type]
+    assert all(torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True))
 
 
 def test_some_of_the_weights_it_began_with_can_stay(studio: Path) -> None:
