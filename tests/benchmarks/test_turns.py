@@ -33,8 +33,10 @@ def film(tmp_path: Path) -> Path:
 
 def _copying(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have our own command replaced by one that copies: what is tested is how both are measured."""
-    copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[-1])"
-    monkeypatch.setattr(whole, "_painter", lambda film: (sys.executable, "-c", copy, str(film)))
+    copy, python = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[-1])", sys.executable
+    monkeypatch.setattr(whole, "_painter", lambda film: (python, "-c", copy, str(film)))
+    # A peer that is installed beside our Python would go before the test's own.
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
 
 def _peer(folder: Path, line: str) -> str:
