@@ -75,6 +75,9 @@ class Times:
         """Note the time."""
         self.at_s.append(time.monotonic())
 
+    def stop(self) -> None:
+        """Nothing waits."""
+
     def finish(self) -> None:
         """There is nothing to finish."""
 

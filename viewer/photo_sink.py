@@ -80,6 +80,9 @@ class PhotoSink:
             raise sink_error(target, error) from error
         self._next += 1
 
+    def stop(self) -> None:
+        """Nothing waits here."""
+
     def finish(self) -> None:
         """Put the photos where they belong, all at once unless the folder is there already. Raises `SinkError`."""
         try:

@@ -27,8 +27,12 @@ class Sink(Protocol):
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
         """Take the frame `seq`, H×W×3 BGR; each once, in order. Raises `SinkError`.
 
-        May wait for the encoder, once the process is leaving for a moment only: `Stopped`.
+        May wait for the encoder, once stopped or once the process is leaving for a moment only: `Stopped`.
         """
+        ...
+
+    def stop(self) -> None:
+        """Have a `write` that waits end soon; from any thread. What is written can still be finished."""
         ...
 
     def finish(self) -> None:

@@ -37,7 +37,7 @@ _WAITING = 4
 _FINISH_S = 600.0
 # Where nothing more is wanted: whatever is not in a closed segment by then is painted again by the next run.
 _CLOSE_S = 10.0
-# How soon a `write` that waits notices that the process is leaving.
+# How soon a `write` that waits notices that it is to end.
 _LOOK_S = 0.2
 
 _Item = tuple[int, NDArray[np.uint8]]
@@ -61,13 +61,14 @@ class VideoSink:
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._is_stuck = False
+        self._is_stopped = False
 
     def next_seq(self) -> int:
         """Return the first frame no closed segment holds."""
         return self._next
 
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
-        """Hand the frame to the encoder; waits while it has four. Raises `SinkError`, `Stopped` once we are leaving."""
+        """Hand the frame to the encoder; waits while it has four. Raises `SinkError`, `Stopped` after `stop`."""
         if seq != self._next or pixels.shape != (self._info.height, self._info.width, 3):
             raise ValueError(f"frame {seq} of shape {pixels.shape}, expected number {self._next}")
         self._raise_failure()
@@ -76,6 +77,10 @@ class VideoSink:
             self._thread.start()
         self._hand_over((pts, pixels))
         self._next += 1
+
+    def stop(self) -> None:
+        """Have a `write` that waits for the encoder end soon."""
+        self._is_stopped = True
 
     def finish(self) -> None:
         """Close the last segment, join all into the output, remove the working folder. Raises `SinkError`."""
@@ -121,7 +126,7 @@ class VideoSink:
             with suppress(queue.Full):
                 self._queue.put(item, timeout=_LOOK_S)
                 return
-            if leaving.has_begun():
+            if self._is_stopped or leaving.has_begun():
                 raise Stopped("stopped while the encoder was busy")
             if time.monotonic() > end_s:
                 raise sink_error(self._output, _stands_still(_FINISH_S))

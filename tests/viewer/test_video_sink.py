@@ -261,6 +261,24 @@ def test_a_frame_that_waits_for_a_disk_that_stands_still_waits_no_longer_than_it
         stands_still.set()
 
 
+def test_a_stopped_job_waits_for_no_disk_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a job is cancelled on the page: the process stays."""
+    clip = make_clip(tmp_path / "clip.mp4")
+    stands_still = threading.Event()
+    monkeypatch.setattr(SegmentWriter, "write", lambda *_: stands_still.wait())
+    monkeypatch.setattr(video_sink, "_FINISH_S", 10.0)
+    monkeypatch.setattr(video_sink, "_CLOSE_S", 0.1)
+    try:
+        with closing(open_sink(clip, tmp_path / "out.mp4", VideoSource(clip).info, OPTIONS)) as sink:
+            stopping = threading.Timer(0.1, sink.stop)
+            stopping.start()
+            with pytest.raises(Stopped):
+                write(sink, VideoSource(clip).frames())
+            stopping.join()
+    finally:
+        stands_still.set()
+
+
 def test_an_encoder_that_stands_still_keeps_its_folder_until_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
