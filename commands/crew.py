@@ -59,7 +59,7 @@ class Crew:
             workers = max(cores(), len(styles))
         plan: Plan = place(
             [style.name for style in styles], devices, cores=cores(), per_device=conf.per_device, workers=workers
-        )
+        ).on_threads(conf.threads)
         require_room(plan, conf.tile_mb)
         for message in plan.messages:
             self._say(message)

@@ -54,7 +54,7 @@ def work(
         cores=cores(),
         per_device=per_device or conf.per_device,
         workers=workers,
-    )
+    ).on_threads(conf.threads)
     require_room(placed, conf.tile_mb)
     console = Console(highlight=False)
     console.print(_table(placed))

@@ -50,7 +50,9 @@ def encode(frame: Frame, codec: Codec, *, quality: int = 95) -> EncodedFrame:
 
 
 def encode_pixels(pixels: NDArray[np.uint8], codec: Codec, *, quality: int = 95) -> bytes:
-    """Return the JPEG or PNG file of H×W×3 uint8 BGR pixels."""
+    """Return H×W×3 uint8 BGR pixels as the file, or the bytes, that `codec` names."""
+    if codec is Codec.RAW:
+        return pixels.tobytes()
     if codec is Codec.PNG:
         # Level 1: a photo is on the wire for a moment; level 3 takes twice the time for a few percent.
         done, buffer = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
@@ -62,7 +64,12 @@ def encode_pixels(pixels: NDArray[np.uint8], codec: Codec, *, quality: int = 95)
 
 
 def decode(frame: EncodedFrame) -> NDArray[np.uint8]:
-    """Return H×W×3 uint8 BGR pixels, contiguous. Call it only once the header was checked. Raises `WireError`."""
+    """Return H×W×3 uint8 BGR pixels, contiguous, of raw ones not writable. Raises `WireError`.
+
+    Call it only once the frame was checked (`check`).
+    """
+    if frame.codec is Codec.RAW:
+        return np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.width, 3)
     pixels = cv2.imdecode(np.frombuffer(frame.data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape[:2] != (frame.height, frame.width):
         raise WireError(f"{frame.codec} picture of frame {frame.seq} does not decode")

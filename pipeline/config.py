@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="device of one worker process; the launcher sets it"
     )
     threads: int = Field(
-        0, ge=0, le=1024, description="CPU threads of one worker's engine; 0: one per core; the launcher sets it"
+        0, ge=0, le=1024, description="CPU threads of each worker's engine; 0: the machine's cores, shared out"
     )
     weights: Path | None = Field(
         None, description="weights file one worker serves under its style's name; the launcher sets it"

@@ -23,6 +23,8 @@ class Codec(StrEnum):
 
     MJPEG = "mjpeg"
     PNG = "png"
+    #: The pixels themselves: height × width × 3 bytes, BGR, row after row.
+    RAW = "rawvideo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """One picture as it crosses the wire: `data` holds a whole JPEG or PNG file of `width`×`height`."""
+    """One picture as it crosses the wire: `data`: a whole JPEG or PNG file of `width`×`height`, or raw pixels."""
 
     seq: int
     pts: int

@@ -6,7 +6,7 @@ styles. Without a GPU the machine's CPU is the one device, and every style gets 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import UsageError
 
@@ -58,6 +58,10 @@ class Plan:
 
     slots: tuple[Slot, ...]
     messages: tuple[str, ...] = ()
+
+    def on_threads(self, threads: int) -> "Plan":
+        """Return the plan with so many threads for each engine; 0: as it is."""
+        return replace(self, slots=tuple(replace(slot, threads=threads or slot.threads) for slot in self.slots))
 
 
 def frames_at_once(*, is_gpu: bool) -> int:

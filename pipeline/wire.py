@@ -2,11 +2,12 @@
 
 Frame document (value of `frame:…`, and field `frame` of a painted entry), a map:
 
-    v int        wire version, now 1
+    v int        wire version: 2 with raw pixels, else 1
     seq int      ≥ 0         pts int      ticks of the stream's time_base, may be negative
-    codec str    mjpeg|png   w, h int     1…; w·h within the pixel limit, equal to the picture's own header
+    codec str    mjpeg|png|rawvideo
+    w, h int     1…; w·h within the pixel limit, equal to the picture's own header
     name str     a photo's path within its folder, else ""
-    data bin     the JPEG or PNG file
+    data bin     the JPEG or PNG file, or 3·w·h bytes of BGR
 
 Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours.
 v, stream and seq come first in every version, so that a worker knows which frame it leaves to a newer one.
@@ -26,7 +27,8 @@ from pipeline.codec import probe
 from pipeline.errors import VersionTooNew, WireError
 from pipeline.frame import Codec, EncodedFrame, Look
 
-WIRE_VERSION = 1
+#: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`version_of`).
+WIRE_VERSION = 2
 TASK_NAME = "painter.paint"
 #: The control message that has a worker leave for good.
 LEAVE = "leave"
@@ -54,11 +56,12 @@ class Ticket:
     attempt: int
     live: bool = False
     look: Look = Look()
+    version: int = 1
 
     def to_args(self) -> list[Any]:
         """Return the task's positional arguments."""
         look = self.look
-        return [WIRE_VERSION, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
+        return [self.version, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
 
     @classmethod
     def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
@@ -66,14 +69,14 @@ class Ticket:
         types: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, (int, float), bool)
         if _is_newer(args):
             raise VersionTooNew(f"tickets of version {args[0]}, this worker reads up to {WIRE_VERSION}")
-        if not args or args[0] != WIRE_VERSION:
-            raise WireError(f"ticket version {args[0] if args else None!r}, this worker speaks {WIRE_VERSION}")
+        if not args or not _is_read(args[0]):
+            raise WireError(f"ticket version {args[0] if args else None!r}, this worker reads 1 to {WIRE_VERSION}")
         if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):
             raise WireError("ticket fields are not stream, seq, attempt, live, strength, keep_colours")
-        _, stream, seq, attempt, live, strength, keep = args
+        version, stream, seq, attempt, live, strength, keep = args
         if not (0 < len(stream) <= MAX_NAME and seq >= 0 and attempt >= 1 and 0.0 <= strength <= 1.0):
             raise WireError("ticket values are out of range")
-        return cls(stream, seq, attempt, live, Look(float(strength), keep))
+        return cls(stream, seq, attempt, live, Look(float(strength), keep), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,31 +108,38 @@ class Limits:
     max_bytes: int
 
 
+def version_of(codec: Codec) -> int:
+    """Return the lowest version that reads frames of `codec`."""
+    return 2 if codec is Codec.RAW else 1
+
+
 def pack_frame(frame: EncodedFrame) -> bytes:
     """Return the frame document."""
     document = {
-        "v": WIRE_VERSION, "seq": frame.seq, "pts": frame.pts, "codec": str(frame.codec),
+        "v": version_of(frame.codec), "seq": frame.seq, "pts": frame.pts, "codec": str(frame.codec),
         "w": frame.width, "h": frame.height, "name": frame.name, "data": frame.data,
     }  # fmt: skip
     return bytes(msgpack.packb(document))
 
 
-def unpack_frame(document: bytes, limits: Limits) -> EncodedFrame:
-    """Read a frame document. Raises `WireError`; the picture's own header is checked, its pixels are not decoded."""
+def unpack_frame(document: bytes, limits: Limits, *, raw: bool = True) -> EncodedFrame:
+    """Read a frame document. Raises `WireError`; the picture's own header is checked, its pixels are not decoded.
+
+    `raw`: whether raw pixels are taken; whoever hands the data on as a picture file has no use for them.
+    """
     fields = _unpack_map(document, limits.max_bytes)
-    if fields.get("v") != WIRE_VERSION:
-        raise WireError(f"frame version {fields.get('v')!r}, expected {WIRE_VERSION}")
+    if not _is_read(fields.get("v")):
+        raise WireError(f"frame version {fields.get('v')!r}, expected 1 to {WIRE_VERSION}")
     for key, kind in _TYPES.items():
         if not isinstance(fields.get(key), kind) or isinstance(fields.get(key), bool):
             raise WireError(f"frame field {key!r} is not {kind.__name__}")
     width, height = fields["w"], fields["h"]
     if fields["seq"] < 0 or width < 1 or height < 1 or width * height > limits.max_pixels:
         raise WireError(f"frame {width}×{height} is outside 1×1 … {limits.max_pixels} pixels")
-    found = probe(fields["data"])
-    if (str(found.codec), found.width, found.height) != (fields["codec"], width, height):
-        raise WireError(
-            f"picture is {found.codec} {found.width}×{found.height}, document says {fields['codec']} {width}×{height}"
-        )
+    if fields["codec"] != Codec.RAW:
+        _check_picture(fields["codec"], width, height, fields["data"])
+    elif not raw or len(fields["data"]) != 3 * width * height:
+        raise WireError(f"{len(fields['data'])} bytes of raw pixels are not taken as {width}×{height}")
     return EncodedFrame(
         fields["seq"], fields["pts"], Codec(fields["codec"]), width, height, fields["data"], fields["name"]
     )  # fmt: skip
@@ -154,6 +164,17 @@ def unpack_stages(document: bytes) -> Stages:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WireError(f"stages: {error!r}") from error
+
+
+def _check_picture(codec: str, width: int, height: int, data: bytes) -> None:
+    found = probe(data)
+    if (found.codec, found.width, found.height) != (codec, width, height):
+        said = f"document says {codec} {width}×{height}"
+        raise WireError(f"picture is {found.codec} {found.width}×{found.height}, {said}")
+
+
+def _is_read(version: object) -> bool:
+    return type(version) is int and 1 <= version <= WIRE_VERSION
 
 
 def _is_newer(args: list[Any] | tuple[Any, ...]) -> bool:

@@ -21,7 +21,7 @@ from pipeline.records import Flight
 from pipeline.resend import Cause, LastClaim, Resend, due
 from pipeline.transport import Transport
 from pipeline.window import Window
-from pipeline.wire import Message, Stages, Ticket, pack_frame
+from pipeline.wire import Message, Stages, Ticket, pack_frame, version_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ class Order:
 @dataclass(slots=True)
 class _Copy:
     document: bytes
+    version: int
     sent_s: float
     failures: int = 0
     arrived: bool = False
@@ -112,7 +113,7 @@ class Submission:
                 return False
             self._window.take(frame.seq)
             document = pack_frame(frame)
-            self._copies[frame.seq] = _Copy(document, self._clock())
+            self._copies[frame.seq] = _Copy(document, version_of(frame.codec), self._clock())
             self._largest_bytes = max(self._largest_bytes, len(document))
         if not _FAR_S <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)
@@ -296,4 +297,4 @@ class Submission:
         self._stopped.wait(_RETRY_S)
 
     def _ticket(self, seq: int, copy: _Copy) -> Ticket:
-        return Ticket(self._order.stream, seq, copy.failures + 1, live=False, look=self._order.look)
+        return Ticket(self._order.stream, seq, copy.failures + 1, look=self._order.look, version=copy.version)

@@ -19,20 +19,21 @@ from pipeline.errors import Stopped
 from pipeline.frame import Codec, Frame, Look, StreamInfo
 from pipeline.records import WorkerBeat
 from pipeline.transport import Transport
-from pipeline.wire import Stages
+from pipeline.wire import Limits, Stages, unpack_frame
 from tests.tickets import ANY, Tickets
 
 FRAMES = 60
 LEASE_MS = 800
 #: Eight painters: a window of twenty frames.
 PAINTERS = 8
+_LIMITS = Limits(1 << 24, 1 << 24)
 
 
 class Noise:
     """A source of pictures that do not compress: `side`² × 3 bytes each."""
 
-    def __init__(self, side: int) -> None:
-        self.info = StreamInfo(side, side, Fraction(1, 25), frames=FRAMES, codec=Codec.PNG)
+    def __init__(self, side: int, codec: Codec = Codec.PNG) -> None:
+        self.info = StreamInfo(side, side, Fraction(1, 25), frames=FRAMES, codec=codec)
         self._pixels = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
@@ -43,10 +44,11 @@ class Noise:
 
 
 class Sheet:
-    """A sink that takes `write_s` for a frame and remembers which it got."""
+    """A sink that takes `write_s` for a frame and remembers which it got, and the last one's pixels."""
 
     def __init__(self, write_s: float = 0.0) -> None:
         self.seqs: list[int] = []
+        self.last: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._write_s = write_s
 
     def next_seq(self) -> int:
@@ -55,7 +57,9 @@ class Sheet:
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
         time.sleep(self._write_s)
         self.seqs.append(seq)
+        self.last = pixels
 
+    def stop(self) -> None: ...
     def finish(self) -> None: ...
     def keep_partial(self) -> Path | None: ...
     def close(self) -> None: ...
@@ -69,6 +73,9 @@ class Painters:
         self._lose = lose
         self._queued = Tickets(self._transport)
         self.pack = self._queued.pack
+        #: Of each frame its codec and its ticket's version.
+        self.crossed: list[tuple[Codec, int]] = []
+        self._stream = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._paint, daemon=True)
 
@@ -79,6 +86,10 @@ class Painters:
     def __exit__(self, *error: object) -> None:
         self._ended.set()
         self._thread.join()
+
+    def unread(self, transport: Transport) -> int:
+        """Return how many paintings lie on the server."""
+        return int(transport._redis.xlen(f"painted:{self._stream}"))
 
     def _paint(self) -> None:
         served = 0
@@ -94,6 +105,8 @@ class Painters:
             if ticket.seq in self._lose:
                 self._lose.discard(ticket.seq)
                 continue
+            self._stream = ticket.stream
+            self.crossed.append((unpack_frame(claim.document, _LIMITS).codec, ticket.version))
             self._transport.publish(ticket.stream, ticket.seq, claim.document, Stages(claimed_ms=claim.claimed_ms))
 
 
@@ -129,6 +142,45 @@ def test_a_slow_sink_makes_no_frame_be_painted_twice(
     job, sink, resubmitted = paint(32, 0.05, set())
     assert sink.seqs == list(range(FRAMES))
     assert (resubmitted, job.report("", "", 1.0).duplicates) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("is_foreign", "most_bytes", "crossed"),
+    [
+        pytest.param(False, 1 << 20, (Codec.RAW, 2), id="own server: as they are"),
+        pytest.param(False, 3000, (Codec.MJPEG, 1), id="own server, too large"),
+        pytest.param(True, 1 << 20, (Codec.MJPEG, 1), id="another's server"),
+    ],
+)
+def test_only_on_the_machines_own_server_frames_cross_as_raw_pixels(
+    server: EmbeddedServer,
+    transport: Transport,
+    monkeypatch: pytest.MonkeyPatch,
+    is_foreign: bool,
+    most_bytes: int,
+    crossed: tuple[Codec, int],
+) -> None:
+    monkeypatch.setattr("commands.job._RAW_BYTES", most_bytes)
+    source, sink = Noise(32, Codec.MJPEG), Sheet()
+    with Painters(server, set()) as painters:
+        broker = Broker(server.url, transport, painters.pack, None, is_foreign)
+        PaintJob(source, sink, style="wave", look=Look(), broker=broker, settings=Settings()).run(lambda _: None)
+    assert set(painters.crossed) == {crossed}
+    sent = next(source.frames()).pixels
+    assert np.array_equal(sink.last, sent) == (crossed[0] is Codec.RAW)
+
+
+def test_a_job_on_the_machines_own_server_takes_what_it_has_read_from_it(
+    server: EmbeddedServer, transport: Transport
+) -> None:
+    lengths: list[int] = []
+    sink = Sheet(write_s=0.02)
+    with Painters(server, set()) as painters:
+        broker = Broker(server.url, transport, painters.pack, None)
+        job = PaintJob(Noise(32), sink, style="wave", look=Look(), broker=broker, settings=Settings())
+        job.run(lambda _: lengths.append(painters.unread(transport)))
+    # The stream has room for 56 entries; twenty are on their way, and this sink takes ten between two looks.
+    assert max(lengths) < 40
 
 
 def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> None:

@@ -51,7 +51,7 @@ def seeds(target: str) -> tuple[bytes, ...]:
     """Return good inputs of `target`."""
     jpeg = encode_pixels(picture(1, 32, 24), Codec.MJPEG)
     good: dict[str, Callable[[], tuple[bytes, ...]]] = {
-        "wire_frame": lambda: (_frame(Codec.MJPEG), _frame(Codec.PNG)),
+        "wire_frame": lambda: tuple(map(_frame, Codec)),
         "wire_stages": lambda: (pack_stages(Stages(1, 2, 3.0, 4.0, 5.0, "wave", "w")),),
         "ticket": lambda: (msgpack.packb(Ticket("s", 1, 1).to_args()),),
         "image_header": lambda: (jpeg, encode_pixels(picture(1, 32, 24), Codec.PNG)),

@@ -72,6 +72,11 @@ def test_without_a_gpu_every_style_gets_its_process_and_the_cores_are_divided(
     assert [slot.place for slot in plan.slots] == [f"cpu{n}" for n in range(len(threads))]
 
 
+def test_threads_may_be_set_by_hand() -> None:
+    shared = place(["wave"], [], cores=8)
+    assert [shared.on_threads(threads).slots[0].threads for threads in (0, 1, 16)] == [8, 1, 16]
+
+
 def test_a_gpu_slot_takes_two_tickets_at_once_and_its_place_names_device_and_number() -> None:
     plan = place(("wave",), FOUR_GPUS[:1], cores=16)
     assert [(slot.place, slot.concurrency) for slot in plan.slots] == [("gpu0-0", 2), ("gpu0-1", 2)]

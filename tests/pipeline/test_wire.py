@@ -38,8 +38,9 @@ def test_a_frame_comes_back_as_it_was(codec: Codec) -> None:
     assert unpack_frame(pack_frame(sent), LIMITS) == sent
 
 
-def test_photos_cross_without_loss() -> None:
-    assert np.array_equal(decode(encode(Frame(0, 0, PIXELS), Codec.PNG)), PIXELS)
+@pytest.mark.parametrize("codec", [Codec.PNG, Codec.RAW])
+def test_photos_and_raw_pixels_cross_without_loss(codec: Codec) -> None:
+    assert np.array_equal(decode(encode(Frame(0, 0, PIXELS), codec)), PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,10 @@ def test_photos_cross_without_loss() -> None:
         pytest.param({"w": 40}, id="another size than the picture's"),
         pytest.param({"codec": "png"}, id="another codec than the picture's"),
         pytest.param({"codec": "tiff"}, id="unknown codec"),
+        pytest.param({"codec": "rawvideo"}, id="a picture said to be raw"),
+        pytest.param({"codec": "rawvideo", "data": bytes(30 * 41 * 3 - 1)}, id="raw and a byte short"),
+        pytest.param({"data": bytes(30 * 41 * 3)}, id="raw said to be a picture"),
+        pytest.param({"v": True}, id="boolean for a version"),
         pytest.param({"data": b"GIF89a"}, id="not a picture we take"),
         pytest.param({"data": b"\xff\xd8\xff\xe0"}, id="a picture cut off in its header"),
         pytest.param({"data": b"x" * 100_001}, id="more bytes than allowed"),
@@ -86,15 +91,22 @@ def test_arbitrary_bytes_are_refused_with_one_error(data: bytes) -> None:
 
 
 def test_a_ticket_comes_back_as_it_was() -> None:
-    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True))
+    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True), version=WIRE_VERSION)
     assert Ticket.from_args(ticket.to_args()) == ticket
+
+
+def test_only_what_older_workers_cannot_read_has_a_version_of_its_own() -> None:
+    versions = {codec: msgpack.unpackb(pack_frame(encode(Frame(0, 0, PIXELS), codec)))["v"] for codec in Codec}
+    assert versions == {Codec.MJPEG: 1, Codec.PNG: 1, Codec.RAW: 2}
+    assert Ticket("clip", 4, 1).to_args()[0] == 1
 
 
 @pytest.mark.parametrize(
     "args",
     [
         pytest.param([], id="nothing"),
-        pytest.param([2, "s", 0, 1, False, 1.0, False], id="newer version"),
+        pytest.param([WIRE_VERSION + 1, "s", 0, 1, False, 1.0, False], id="newer version"),
+        pytest.param([0, "s", 0, 1, False, 1.0, False], id="no version there was"),
         pytest.param([1, "s", 0, 1, False, 1.0], id="a field short"),
         pytest.param([1, b"s", 0, 1, False, 1.0, False], id="bytes for a name"),
         pytest.param([1, "s", -1, 1, False, 1.0, False], id="negative seq"),
