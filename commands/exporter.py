@@ -8,10 +8,11 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from commands.census import Census, Glance, census, glance
 from pipeline.errors import ServerFull, ServerGone, UsageError
+from pipeline.exposition import STREAM, WORKER, stream_families, stream_labels, worker_families, worker_labels
 from pipeline.metrics import buckets
 from pipeline.transport import Transport
 
@@ -75,47 +76,22 @@ def _styles(seen: Census) -> Iterator[Metric]:
 
 
 def _workers(seen: Census) -> Iterator[Metric]:
-    of = ["worker", "style", "device", "host"]
-    fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=of)
-    busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=of)
-    memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=of)
-    painted = CounterMetricFamily("painter_frames", "frames painted since the worker started", labels=of)
-    paint = HistogramMetricFamily("painter_paint_seconds", "time to paint a frame", labels=of)
+    paint = HistogramMetricFamily("painter_paint_seconds", "time to paint a frame", labels=WORKER)
     card = GaugeMetricFamily("painter_device_memory_bytes", "memory in use on a GPU, by all", labels=["host", "device"])
     cards = {(beat.host, beat.device): beat.device_bytes for beat in seen.workers if beat.device_bytes}
     for where, in_use in cards.items():
         card.add_metric(where, in_use)
     for beat in seen.workers:
-        who = [beat.name, beat.style, beat.device, beat.host]
         if found := buckets(beat.paint_counts):
-            paint.add_metric(who, buckets=found, sum_value=beat.paint_s)
-        fps.add_metric(who, beat.fps)
-        busy.add_metric(who, beat.busy)
-        memory.add_metric(who, beat.rss_bytes)
-        painted.add_metric(who, beat.painted)
-    yield from (fps, busy, memory, painted, paint, card)
+            paint.add_metric(worker_labels(beat), buckets=found, sum_value=beat.paint_s)
+    yield from (*worker_families(seen.workers), paint, card)
 
 
 def _streams(seen: Census) -> Iterator[Metric]:
-    of = ["stream", "style", "mode"]
-    fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=of)
-    delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest frame of a live stream", labels=of)
-    flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=of)
-    frames = CounterMetricFamily("painter_stream_frames", "frames by fate", labels=[*of, "fate"])
-    lost = [
-        CounterMetricFamily(f"painter_stream_{losses}", f"frames {fate} by cause", labels=[*of, "cause"])
-        for losses, fate in (("drops", "dropped"), ("failures", "failed"))
-    ]
+    delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest live frame", labels=STREAM)
     for line in seen.streams:
-        card = line.card
-        which = [card.name, card.style, card.mode]
-        fps.add_metric(which, line.fps)
-        flying.add_metric(which, card.in_flight)
         if line.delay_ms is not None:
-            delay.add_metric(which, line.delay_ms)
-        for fate, count in (("painted", card.painted), ("dropped", card.dropped), ("failed", card.failed)):
-            frames.add_metric([*which, fate], count)
-        for metric, losses in zip(lost, (card.drops, card.failures), strict=True):
-            for cause, count in losses.items():
-                metric.add_metric([*which, cause], count)
-    yield from (fps, delay, flying, frames, *lost)
+            delay.add_metric(stream_labels(line.card), line.delay_ms)
+    fps = {line.card.name: line.fps for line in seen.streams}
+    frames, others = stream_families([line.card for line in seen.streams], fps.__getitem__)
+    yield from (frames, *others, delay)

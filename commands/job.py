@@ -231,7 +231,7 @@ class PaintJob:
             self._delays.add(delay_s)
 
     def _trim(self, stream: str) -> None:
-        """Memory is short: what this job, the stream's only reader, has read need not stay on the server."""
+        """What this job, the stream's only reader, has read need not stay on the server."""
         # A server that goes away just now is waited for by whoever found it full.
         with suppress(ServerGone, ServerFull):
             if self._collector.has_read:
@@ -249,7 +249,7 @@ class PaintJob:
     def _leave(self) -> None:
         """Count the duplicates, and take the stream from the server."""
         self._duplicates = self._collector.duplicates
-        with suppress(ServerGone, ServerFull):
+        with suppress(PipelineError):
             facts = self._transport.stream_facts(self._submission.stream)
             self._duplicates += int(facts.get("duplicates", 0))
         self._submission.close()

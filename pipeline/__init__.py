@@ -1,7 +1,8 @@
 """What every process agrees on: the path of a frame, in shelves that import strictly downwards.
 
     wires   transport  app  embedded  spawn      sockets and processes
-    rules   wire  codec  window  resend  reorder  placement  queues  metrics    pure: no clock, no network, no thread
+    rules   wire  codec  window  resend  reorder  placement  queues  metrics  exposition
+                                                  pure: no clock, no network, no thread
     facts   frame  config  log                    values
     errors                                        open to all
 

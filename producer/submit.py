@@ -178,7 +178,7 @@ class Submission:
         self._hands.shutdown()
         try:
             self._transport.forget_stream(self._order.stream, list(self._copies))
-        except (ServerGone, ServerFull) as error:
+        except PipelineError as error:
             log.info("stream=%s left to expire: %s", self._order.stream, error)
 
     def _sign_of_life(self) -> None:

@@ -28,6 +28,7 @@ SHELVES = (
         "acl",
         "codec",
         "colour",
+        "exposition",
         "wire",
         "window",
         "reorder",
@@ -46,7 +47,7 @@ SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names
 OUTSIDE = (
     set(),
     {"numpy", "pydantic", "pydantic_settings"},
-    {"numpy", "cv2", "msgpack"},
+    {"numpy", "cv2", "msgpack", "prometheus_client"},
     {"numpy", "redis", "celery", "kombu"},
 )
 # Who alone may use a package, each place a file or a folder.

@@ -1,7 +1,8 @@
 """What a visitor is told when something is missing, and that it goes on by itself."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from typing import Any
 
@@ -20,8 +21,24 @@ def house(village: Village) -> House:
     return village.serve("view", "--port", "0", "--allow-host", "painter.test")
 
 
-def test_worker_lost_is_said_and_its_return_goes_on_by_itself(village: Village, house: House, tab: Tab) -> None:
-    workers = village.run("work", "--styles", "wave", "--workers", "1")
+@contextmanager
+def _working(village: Village) -> Iterator[House]:
+    """A machine that serves wave for as long as the block lasts."""
+    machine = village.run("work", "--styles", "wave", "--workers", "1")
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture
+def workers(village: Village) -> Iterator[House]:
+    """The same for a test."""
+    with _working(village) as machine:
+        yield machine
+
+
+def test_worker_lost_is_said_and_its_return_goes_on_by_itself(
+    village: Village, house: House, workers: House, tab: Tab
+) -> None:
     with tab(house.url) as page:
         page.locator("[data-style=wave]").click()
         page.get_by_role("button", name="Start the camera").first.click()
@@ -32,11 +49,12 @@ def test_worker_lost_is_said_and_its_return_goes_on_by_itself(village: Village, 
         expect(state).to_have_text("No worker for this style", timeout=_BACK_MS)
         expect(page.locator("#announcer")).to_contain_text("No worker for this style")
         expect(page.locator("#waiting")).to_have_text("No worker for wave; start one: painter work --styles wave")
-        village.run("work", "--styles", "wave", "--workers", "1")
-        expect(state).to_have_text("Live", timeout=_BACK_MS)
-        expect(page.locator("#waiting")).to_be_hidden()
+        with _working(village):
+            expect(state).to_have_text("Live", timeout=_BACK_MS)
+            expect(page.locator("#waiting")).to_be_hidden()
 
 
+@pytest.mark.usefixtures("workers")
 def test_page_server_lost_is_said_and_the_camera_goes_on_after(village: Village, tab: Tab) -> None:
     first = village.serve("view", "--port", "0")
     port = first.url.rstrip("/").rpartition(":")[2]
@@ -51,6 +69,7 @@ def test_page_server_lost_is_said_and_the_camera_goes_on_after(village: Village,
         expect(state).to_have_text("Live", timeout=_BACK_MS)
 
 
+@pytest.mark.usefixtures("workers")
 def test_stream_made_elsewhere_shows_up_by_itself(village: Village, house: House, tab: Tab, clip: Any) -> None:
     with tab(house.url) as page:
         expect(page.locator("#live-now")).to_be_hidden()

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { Recorder } from "../../viewer/static/keepsakes.js";
 
 /** A browser that records, and where the test says what becomes of it. */
-function stage(context) {
+function stage(context, film = "film") {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const made = [];
   const saved = [];
@@ -27,9 +27,13 @@ function stage(context) {
   globalThis.document = { createElement: () => link, body: { append: () => {} } };
   context.after(() => ["MediaRecorder", "document"].forEach((name) => delete globalThis[name]));
   const told = [];
-  const recorder = new Recorder({ captureStream: () => ({}) }, (isOn, trouble) => told.push([isOn, trouble]));
+  const recorder = new Recorder(
+    { captureStream: () => ({}) },
+    (isOn) => told.push(isOn ? "on" : "off"),
+    (isSaved, trouble) => told.push([isSaved, trouble]),
+  );
   recorder.start("wave");
-  made[0].ondataavailable({ data: new Blob(["film"]) });
+  if (film) made[0].ondataavailable({ data: new Blob([film]) });
   return { recorder, made, saved, told };
 }
 
@@ -38,13 +42,20 @@ test("a recording that the browser ends is over, said with its reason, and saved
   made[0].onerror({ error: { message: "no space left" } });
   made[0].stop();
   assert.equal(recorder.isOn, false);
-  assert.deepEqual(told, [[true, undefined], [false, "no space left"]]);
+  assert.deepEqual(told, ["on", "off", [true, "no space left"]]);
   assert.equal(saved.length, 1);
 });
 
 test("a recording that the visitor ends is no trouble", (context) => {
   const { recorder, saved, told } = stage(context);
   recorder.stop();
-  assert.deepEqual(told, [[true, undefined], [false, undefined]]);
+  assert.deepEqual(told, ["on", "off", [true, ""]]);
   assert.equal(saved.length, 1);
+});
+
+test("a recording without a byte is not said to be saved", (context) => {
+  const { recorder, saved, told } = stage(context, "");
+  recorder.stop();
+  assert.deepEqual(told, ["on", "off", [false, ""]]);
+  assert.equal(saved.length, 0);
 });

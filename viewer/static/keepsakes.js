@@ -41,11 +41,18 @@ export class Recorder {
   #since = 0;
   #canvas;
   #onChange;
+  #onEnd;
 
-  /** @param {HTMLCanvasElement} canvas @param {(isOn: boolean, trouble?: string) => void} onChange */
-  constructor(canvas, onChange) {
+  /**
+   * `onEnd` is told whether there was anything to save, and why the film ended if it did by itself.
+   * @param {HTMLCanvasElement} canvas
+   * @param {(isOn: boolean) => void} onChange
+   * @param {(isSaved: boolean, trouble: string) => void} onEnd
+   */
+  constructor(canvas, onChange, onEnd) {
     this.#canvas = canvas;
     this.#onChange = onChange;
+    this.#onEnd = onEnd;
   }
 
   get isOn() {
@@ -82,8 +89,10 @@ export class Recorder {
       // By itself: there is no room for more, or its encoder broke.
       if (this.#recorder === recorder) {
         this.#recorder = null;
-        this.#onChange(false, trouble || "the browser gives no reason");
+        this.#onChange(false);
+        trouble ||= "the browser gives no reason";
       }
+      this.#onEnd(bytes > 0, trouble);
     };
     // A part a second, so that a crash of the encoder costs a second.
     recorder.start(1000);
@@ -96,8 +105,8 @@ export class Recorder {
   stop() {
     const recorder = this.#recorder;
     this.#recorder = null;
-    if (recorder?.state !== "inactive") recorder?.stop();
     this.#onChange(false);
+    if (recorder?.state !== "inactive") recorder?.stop();
   }
 }
 

@@ -71,11 +71,18 @@ const view = new View(studio);
 const wall = new Wall(studio, (style) => choose(studio, style));
 const divider = new Divider();
 const insight = new Insight(studio);
-const recorder = new Recorder(painting, (isOn, trouble) => {
-  $("tool-record").setAttribute("aria-pressed", String(isOn));
-  if (trouble) notify(`The recording ended, what there is of it is saved: ${trouble}`, { isBad: true });
-  else notify(isOn ? "Recording the painting" : "Recording saved");
-});
+const recorder = new Recorder(
+  painting,
+  (isOn) => {
+    $("tool-record").setAttribute("aria-pressed", String(isOn));
+    if (isOn) notify("Recording the painting");
+  },
+  (isSaved, trouble) => {
+    if (!trouble) return notify(isSaved ? "Recording saved" : "It was too short: there is nothing to save.");
+    const what = isSaved ? "what there is of it is saved" : "before there was anything to save";
+    notify(`The recording ended, ${what}: ${trouble}`, { isBad: true });
+  },
+);
 new Batch(studio);
 
 /** Draw what is wanted now. */

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from pipeline.exposition import STREAM, stream_families, stream_labels, worker_families
 from viewer.web.desk import DESK, Desk
 from viewer.web.guard import HEALTH, refuse
 
@@ -53,7 +54,7 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
 
 
 class Metrics:
-    """The numbers of `/api/stats` for Prometheus, named as in `commands/exporter.py`; one collector a scrape."""
+    """The numbers of `/api/stats` for Prometheus; one collector a scrape."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._book = desk, desk.book
@@ -65,42 +66,17 @@ class Metrics:
         yield GaugeMetricFamily("painter_pages", "open pages", len(desk.pages))
         yield GaugeMetricFamily("painter_sessions", "page cameras", desk.sessions)
         yield from self._streams()
-        yield from self._workers()
+        yield from worker_families(self._book.now.workers)
 
     def _streams(self) -> Iterator[Metric]:
-        labels = ("stream", "style", "mode")
-        fps = GaugeMetricFamily("painter_stream_fps", "painted frames a second", labels=labels)
-        frames = CounterMetricFamily("painter_stream_frames", "live frames by fate", labels=(*labels, "fate"))
-        drops = CounterMetricFamily("painter_stream_drops", "frames dropped by cause", labels=(*labels, "cause"))
-        failures = CounterMetricFamily("painter_stream_failures", "frames failed by cause", labels=(*labels, "cause"))
-        flying = GaugeMetricFamily("painter_in_flight", "frames sent and not painted yet", labels=labels)
-        delays = GaugeMetricFamily("painter_delay_ms", "recent delay by stage", labels=(*labels, "stage", "quantile"))
-        for card in self._book.now.streams:
-            of = (card.name, card.style, card.mode)
-            fps.add_metric(of, self._book.fps_of(card.name))
-            flying.add_metric(of, card.in_flight)
-            fates = {"captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed}
-            lost = {"late": self._book.late_of(card.name), "skipped": self._book.skipped_of(card.name)}
-            for fate, count in {**fates, **lost}.items():
-                frames.add_metric((*of, fate), count)
-            for metric, losses in ((drops, card.drops), (failures, card.failures)):
-                for cause, count in losses.items():
-                    metric.add_metric((*of, cause), count)
-            for stage, spread in self._book.times_of(card.name).items():
+        book = self._book
+        frames, others = stream_families(book.now.streams, book.fps_of)
+        delays = GaugeMetricFamily("painter_delay_ms", "recent delay by stage", labels=(*STREAM, "stage", "quantile"))
+        for card in book.now.streams:
+            of = stream_labels(card)
+            frames.add_metric((*of, "late"), book.late_of(card.name))
+            frames.add_metric((*of, "skipped"), book.skipped_of(card.name))
+            for stage, spread in book.times_of(card.name).items():
                 delays.add_metric((*of, stage, "0.5"), spread["p50"])
                 delays.add_metric((*of, stage, "0.95"), spread["p95"])
-        yield from (fps, frames, drops, failures, flying, delays)
-
-    def _workers(self) -> Iterator[Metric]:
-        labels = ("worker", "style", "device", "host")
-        fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=labels)
-        busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=labels)
-        memory = GaugeMetricFamily("painter_worker_memory_bytes", "resident memory", labels=labels)
-        painted = CounterMetricFamily("painter_frames", "frames painted since the worker started", labels=labels)
-        for beat in self._book.now.workers:
-            of = (beat.name, beat.style, beat.device, beat.host)
-            fps.add_metric(of, beat.fps)
-            busy.add_metric(of, beat.busy)
-            memory.add_metric(of, beat.rss_bytes)
-            painted.add_metric(of, beat.painted)
-        yield from (fps, busy, memory, painted)
+        yield from (frames, *others, delays)
