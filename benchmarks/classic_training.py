@@ -1,4 +1,4 @@
-"""The 1.68 M parameter network trained on the same painting, by the same recipe, for the same time: is ours as good?
+"""The 1.68 M parameter network trained on the same painting, with the same losses, for the same time: is ours as good?
 
 `python -m benchmarks.classic_training wave --minutes 20` leaves `var/training/classic-wave.pth`, which
 `benchmarks.styles` then measures beside ours and `painter paint --style` loads.

@@ -6,9 +6,9 @@ Owns the jobs' threads. While they run, the main thread keeps what they need ali
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -111,18 +111,15 @@ class Batch:
             label = f"{task.source.name} → {task.style.name}"
             job.on_absence = lambda why: self._show.say(f"{label}: {why}")
             self._show.begin(task, source.info.frames)
-            seconds = self._run(job, sink.keep_partial, task)
-            sink.finish()
+            with self._listed(job):
+                seconds = self._run(job, sink.keep_partial, task)
+                sink.finish()
         report = job.report(str(task.source), str(task.output), seconds)
         frames = counted(report.frames, "frame")
         self._show.end(task, f"{task.output}: {frames} in {seconds:.1f} s, {report.fps:.1f} FPS")
         return report
 
     def _run(self, job: PaintJob, keep_partial: Callable[[], object], task: PaintTask) -> float:
-        with self._lock:
-            self._jobs.add(job)
-            if self._stopping:
-                job.stop()
         try:
             return job.run(lambda progress: self._show.update(task, progress))[1]
         except Stopped:
@@ -131,6 +128,16 @@ class Batch:
             if not self._stopping and (kept := keep_partial()) is not None:
                 self._show.say(f"what was painted is kept in {kept}")
             raise
+
+    @contextmanager
+    def _listed(self, job: PaintJob) -> Iterator[None]:
+        """Have `_stop` reach the job until its output is there."""
+        with self._lock:
+            self._jobs.add(job)
+            if self._stopping:
+                job.stop()
+        try:
+            yield
         finally:
             with self._lock:
                 self._jobs.discard(job)

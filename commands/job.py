@@ -5,6 +5,7 @@ first stops the others; the caller sees its error.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from pipeline.frame import Codec, Frame, Look, StreamInfo
 from pipeline.leaving import joined, within
 from pipeline.metrics import Percentiles, Rate
 from pipeline.records import WorkerBeat
-from pipeline.window import Holds, Window, window_size
+from pipeline.window import Holds, Window, raw_bytes, window_size
 from pipeline.wire import Limits, Stages
 from producer.source import Source
 from producer.submit import Order, Submission
@@ -37,9 +38,6 @@ _WATCH_S = 0.2
 _WORKERS_EVERY = 10
 # That nobody paints is said again after this time: a job waits as long as it takes, and never in silence.
 _AGAIN_S = 60.0
-# Largest frame that crosses our own server as raw pixels: 1920×1080 has 5.9 MiB. JPEG costs 12 ms of CPU a frame there
-# and back at 640×480, of 78 in all, and some of the picture. A window of 20 takes 120 MiB of the server's 512.
-_RAW_BYTES = 8 << 20
 # At the end: for a call, or the decoding of a frame, that is under way.
 _STOP_S = 5.0
 # And for the last question about the stream and its end, which nobody needs so much as to wait for a server.
@@ -92,15 +90,17 @@ class PaintJob:
     ) -> None:
         self._source, self._sink, self._style, self._look = source, sink, style, look
         self._transport = broker.transport
-        self._is_foreign = broker.is_foreign
+        self._is_own = not broker.is_foreign
         self._settings = settings
         self._first = sink.next_seq()
         stream = f"{style}-{uuid4().hex[:12]}"
+        painters = self._painters(self._workers() or [])
+        self._raw_bytes = self._largest_raw(painters)
         self._submission = Submission(
             self._transport,
             partial(broker.pack, style),
             Order(stream, style, look, settings.attempts, _facts(source.info, style)),
-            window=Window(_size(self._painters(self._workers() or []))),
+            window=Window(_size(painters)),
             wait_s=settings.server_wait_s,
         )
         self._collector = Collector(
@@ -111,6 +111,9 @@ class PaintJob:
             wait_s=settings.server_wait_s,
             on_arrival=self._arrived,
         )
+        if self._is_own:
+            # A frame of 6 MB takes it 20 ms.
+            self._submission.far_s = math.inf
         self._submission.on_restart = self._collector.rewind
         self._submission.is_caught_up = lambda: self._collector.is_caught_up
         self._submission.on_full = lambda: self._trim(stream)
@@ -137,7 +140,7 @@ class PaintJob:
         except BaseException as error:
             self._fail(error)
         finally:
-            self.stop()
+            self._end()
             if not (joined(threads, _STOP_S) and within(_LEAVE_S, self._leave)):
                 log.info("stream=%s left to expire: the server does not answer", self._submission.stream)
         if self._error is not None:
@@ -147,11 +150,9 @@ class PaintJob:
         return self._done, time.monotonic() - began_s
 
     def stop(self) -> None:
-        """End `run` soon and cleanly; idempotent."""
-        self._ended.set()
-        self._submission.stop()
-        self._collector.stop()
+        """End `run`, or the sink's `finish` after it, soon and cleanly; idempotent."""
         self._sink.stop()
+        self._end()
 
     def report(self, source: str, output: str, seconds: float) -> Report:
         """Return the report of a finished run."""
@@ -186,20 +187,29 @@ class PaintJob:
         self._collector.finish_at(seq)
 
     def _codec(self, frame: Frame) -> Codec:
-        """Say how a frame crosses: as it is where the server is this machine's own, else as its source asks."""
-        is_raw = not self._is_foreign and frame.pixels.nbytes <= _RAW_BYTES
-        return Codec.RAW if is_raw else self._source.info.codec
+        """Say how a frame crosses: as it is where the server has room for that, else as its source asks."""
+        return Codec.RAW if frame.pixels.nbytes <= self._raw_bytes else self._source.info.codec
+
+    def _largest_raw(self, painters: Sequence[WorkerBeat]) -> int:
+        if not self._is_own:
+            return 0
+        try:
+            server_bytes = self._transport.memory()[1]
+        except PipelineError:
+            return 0
+        return raw_bytes(_size(painters), painters, server_bytes, self._settings.max_frame_mb << 20)
 
     def _watch(self) -> None:
         look = 0
         try:
             while not self._ended.wait(_WATCH_S):
                 self._submission.watch()
-                if not self._is_foreign:
+                if self._is_own:
                     self._trim(self._submission.stream)
                 look += 1
                 if look % _WORKERS_EVERY == 0 and (workers := self._workers()) is not None:
                     painters = self._painters(workers)
+                    self._raw_bytes = self._largest_raw(painters)
                     self._submission.resize(_size(painters), self._holds.wider(painters))
                     self._note_absence(why_nobody_paints(self._style, workers))
         except BaseException as error:
@@ -257,7 +267,12 @@ class PaintJob:
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
             self._error = error
-        self.stop()
+        self._end()
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._submission.stop()
+        self._collector.stop()
 
 
 def _size(painters: Sequence[WorkerBeat]) -> int:

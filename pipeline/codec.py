@@ -1,4 +1,4 @@
-"""Picture ⇄ bytes for the wire: JPEG for video, PNG (lossless) for photos. Headers are read before any pixel is.
+"""Picture ⇄ bytes for the wire: JPEG, PNG or the pixels as they are. Headers are read before any pixel is.
 
 `probe` reads size and kind from the header alone, so a picture that claims 65535×65535 costs nothing to refuse.
 """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from pipeline.frame import Mode
 from pipeline.records import StreamCard, WorkerBeat
 
 #: The labels of a worker's families and of a stream's.
@@ -52,7 +53,8 @@ def stream_families(
         of = stream_labels(card)
         fps.add_metric(of, fps_of(card.name))
         flying.add_metric(of, card.in_flight)
-        for fate in ("captured", "dropped", "painted", "failed"):
+        # A file's frames are not captured: nothing would count them.
+        for fate in ("captured",) * (card.mode == Mode.LIVE) + ("dropped", "painted", "failed"):
             frames.add_metric((*of, fate), getattr(card, fate))
         for metric, losses in ((drops, card.drops), (failures, card.failures)):
             for cause, count in losses.items():

@@ -124,6 +124,8 @@ class WorkerBeat:
     paint_counts: str = ""
     # Of the whole device, 0 where it is the machine's own memory.
     device_bytes: int = 0
+    # Up to which version it reads tickets; 0: a release that did not tell yet, and reads the first.
+    wire_version: int = 0
 
 
 def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
@@ -136,6 +138,7 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         "busy": float,
         "paint_s": float,
         "device_bytes": int,
+        "wire_version": int,
     }
 
     def read(name: str) -> Any:

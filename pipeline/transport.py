@@ -122,7 +122,7 @@ class Transport(Viewing):
             self._redis.zrem("streams", stream)
 
     def trim(self, stream: str, written: bytes) -> None:
-        """Drop painted entries up to and including `written`; for a file's own reader when memory is short."""
+        """Drop painted entries up to and including `written`; for a file's own reader."""
         milliseconds, _, counter = written.partition(b"-")
         with translated():
             self._redis.xtrim(

@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from pipeline.frame import Codec
 from pipeline.records import WorkerBeat
-from pipeline.wire import Stages
+from pipeline.wire import Stages, version_of
 
 # Frames over which a worker's times are taken: one packet that was lost on its line says nothing of the next frame.
 _KEPT = 9
+# Of a frame document without its picture: fields, and a photo's path.
+_DOCUMENT_BYTES = 8192
 # Answers of the server a worker waits for, one after the other: for taking a ticket, noting that it holds it, claiming
 # the frame. The painting is there half a round trip after it was sent, as the ticket came half a one before.
 _ANSWERS_HELD = 3
@@ -43,6 +46,17 @@ def live_places(painters: Sequence[WorkerBeat], round_trip_s: float) -> int:
 def window_size(painting_threads: int) -> int:
     """Return the default window: two frames for each painting thread, and four on the way to and from them."""
     return 2 * max(1, painting_threads) + 4
+
+
+def raw_bytes(window: int, painters: Sequence[WorkerBeat], server_bytes: int, most_bytes: int) -> int:
+    """Return up to how many bytes a file's frame crosses this machine's own server as raw pixels; 0: none may.
+
+    `server_bytes`: the server's memory. A whole window takes a tenth of it at most, and as much again while it is read,
+    so that six films at once, one in each style, leave room for live ones. `most_bytes`: largest document taken.
+    """
+    if any(beat.wire_version < version_of(Codec.RAW) for beat in painters):
+        return 0
+    return min(server_bytes // 10 // window, most_bytes - _DOCUMENT_BYTES)
 
 
 class Holds:

@@ -92,6 +92,8 @@ class Submission:
         self._near_size = self._next_size = window.size
         self._largest_bytes = 1
         self._lost: BaseException | None = None
+        #: A server that takes this long for a frame is a far one; infinity for this machine's own.
+        self.far_s = _FAR_S
         self.resubmitted = 0
         self.on_restart: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
@@ -115,7 +117,7 @@ class Submission:
             document = pack_frame(frame)
             self._copies[frame.seq] = _Copy(document, version_of(frame.codec), self._clock())
             self._largest_bytes = max(self._largest_bytes, len(document))
-        if not _FAR_S <= self._round_trip_s < _FULL_S:
+        if not self.far_s <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)
         self._widen()
         self._hands.submit(self._give_aside, frame.seq)
@@ -196,7 +198,7 @@ class Submission:
     def _widen(self) -> None:
         """Set the window; where the server is far away it is wider by what travels."""
         with self._changed:
-            self._window.size = self._near_size + (AT_ONCE if self._round_trip_s >= _FAR_S else 0)
+            self._window.size = self._near_size + (AT_ONCE if self._round_trip_s >= self.far_s else 0)
             self._changed.notify_all()
 
     def _start_over(self, flight: Flight) -> None:
@@ -252,7 +254,7 @@ class Submission:
 
     def _give(self, seq: int, expected: float | None) -> bool:
         """Send frame and ticket; while the server is away or full, try again. False when stopped meanwhile."""
-        outage = Outage(self._wait_s, self._clock)
+        outage, order = Outage(self._wait_s, self._clock), self._order
         while not self._stopped.is_set():
             copy = self._copies.get(seq)
             # Taken before asking: an arrival at this moment empties the copy, and nobody could paint no bytes.
@@ -260,7 +262,7 @@ class Submission:
             if copy is None or copy.arrived:
                 return True
             try:
-                ticket = self._pack(self._ticket(seq, copy))
+                ticket = self._pack(Ticket(order.stream, seq, copy.failures + 1, look=order.look, version=copy.version))
                 with self._alone if self._round_trip_s >= _FULL_S else nullcontext():
                     # Whoever waited here for the line would otherwise each hold up a stop for its own time on it.
                     if self._stopped.is_set():
@@ -295,6 +297,3 @@ class Submission:
         if isinstance(error, ServerFull):
             self.on_full()
         self._stopped.wait(_RETRY_S)
-
-    def _ticket(self, seq: int, copy: _Copy) -> Ticket:
-        return Ticket(self._order.stream, seq, copy.failures + 1, look=self._order.look, version=copy.version)

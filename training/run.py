@@ -5,6 +5,7 @@ Everything random is drawn from (seed, stage, step), so a run restored from `sta
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 from training import losses
 from training.backbone import Backbone
 from training.canvas import Grain, Tone
@@ -24,6 +25,8 @@ from training.shake import Shake
 from workers.canvas import Canvas
 from workers.network import Norm, StyleNetwork
 
+log = logging.getLogger(__name__)
+
 # First number of each random draw after the seed.
 _TRAINING, _WARM_UP, _CROPS, _SURVEY, _STATISTICS, _GRAIN = range(6)
 # Crops over which the frozen statistics are taken, and their side: about a frame, not a detail of one.
@@ -31,8 +34,14 @@ _STATISTICS_BATCHES, _STATISTICS_PX = 24, 384
 _SURVEY_BATCHES = 60
 # One unlucky crop must not throw the network into black: it does not come back from there.
 _LARGEST_GRADIENT = 10.0
+# Crops of one colour do not come in such rows: the network itself is broken then, and would be written as a style.
+_MOST_SKIPPED = 20
 # The rate rises over the first steps, while Adam has seen few gradients of the new losses.
 _RAMP_STEPS = 30
+
+
+class DivergedError(PipelineError, ArithmeticError):
+    """The network's weights or gradients are not finite any more; the run cannot go on."""
 
 
 class Run:
@@ -50,6 +59,7 @@ class Run:
         self.iteration, self.iterations, self.seconds = 0, 0, 0.0
         self.wanted = losses.Style.of(self.backbone, painting.to(self.device))
         self.is_frozen = False
+        self._skipped = 0
         # The weights it began with, where some of them are to stay.
         self._begun: dict[str, Tensor] = {}
         self._crops_seen: dict[int, tuple[Tensor, Tensor]] = {}
@@ -162,6 +172,12 @@ class Run:
         # gradient (the classic network, after 70 steps): it teaches nothing, and Adam would never forget it.
         if norm.isfinite():
             self.optimizer.step()
+            self._skipped = 0
+            return
+        self._skipped += 1
+        log.warning("a step of infinite gradients was left out, %d in a row", self._skipped)
+        if self._skipped == _MOST_SKIPPED:
+            raise DivergedError("the training came apart (no finite gradients any more): take a lower learning rate")
 
     def _freeze(self) -> None:
         """Take the statistics over many photos, then keep them: training now sees what painting does."""

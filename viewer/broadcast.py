@@ -263,7 +263,7 @@ class Broadcast:
     def _shot(self, name: str, entry: Entry) -> Shot | None:
         try:
             frame = unpack_frame(entry.frame, self._limits, raw=False)
-            source = unpack_frame(entry.source, self._limits).data if entry.source else b""
+            source = unpack_frame(entry.source, self._limits, raw=False).data if entry.source else b""
             stages = unpack_stages(entry.stages)
         except WireError as error:
             log.warning("stream=%s seq=%d is not shown: %s", name, entry.seq, error)

@@ -32,7 +32,7 @@ class Sink(Protocol):
         ...
 
     def stop(self) -> None:
-        """Have a `write` that waits end soon; from any thread. What is written can still be finished."""
+        """Have a `write` that waits end soon, and `finish` within seconds; from any thread."""
         ...
 
     def finish(self) -> None:

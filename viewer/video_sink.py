@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,7 +62,7 @@ class VideoSink:
         self._queue: queue.Queue[_Item | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._is_stuck = False
-        self._is_stopped = False
+        self._stopped_s: float | None = None
 
     def next_seq(self) -> int:
         """Return the first frame no closed segment holds."""
@@ -79,8 +80,8 @@ class VideoSink:
         self._next += 1
 
     def stop(self) -> None:
-        """Have a `write` that waits for the encoder end soon."""
-        self._is_stopped = True
+        """Have a `write` that waits for the encoder end soon, and `finish` after some seconds."""
+        self._stopped_s = time.monotonic()
 
     def finish(self) -> None:
         """Close the last segment, join all into the output, remove the working folder. Raises `SinkError`."""
@@ -122,11 +123,8 @@ class VideoSink:
     def _hand_over(self, item: _Item) -> None:
         """Wait for a place. After a failure there is one soon: the thread empties the queue until its end is put."""
         end_s = time.monotonic() + _FINISH_S
-        while True:
-            with suppress(queue.Full):
-                self._queue.put(item, timeout=_LOOK_S)
-                return
-            if self._is_stopped or leaving.has_begun():
+        while not _put(self._queue, item, _LOOK_S):
+            if self._stopped_s is not None or leaving.has_begun():
                 raise Stopped("stopped while the encoder was busy")
             if time.monotonic() > end_s:
                 raise sink_error(self._output, _stands_still(_FINISH_S))
@@ -192,19 +190,39 @@ class VideoSink:
         """
         if self._thread is None:
             return not self._is_stuck
-        end_s = time.monotonic() + seconds
-        with suppress(queue.Full):
-            self._queue.put(None, timeout=seconds)
-        self._is_stuck = not leaving.joined([self._thread], end_s - time.monotonic())
+        thread, began_s = self._thread, time.monotonic()
+        end_s = began_s + seconds
+        self._is_stuck = not (
+            self._until(end_s, lambda look_s: _put(self._queue, None, look_s))
+            and self._until(end_s, lambda look_s: leaving.joined([thread], look_s))
+        )
         if self._is_stuck:
-            log.warning("%s: the encoder did not end within %.0f s", self._output, seconds)
-            self._failure = self._failure or _stands_still(seconds)
+            waited_s = time.monotonic() - began_s
+            log.warning("%s: the encoder did not end within %.0f s", self._output, waited_s)
+            self._failure = self._failure or _stands_still(waited_s)
         self._thread = None
         return not self._is_stuck
+
+    def _until(self, end_s: float, ask: Callable[[float], bool]) -> bool:
+        """Ask, waiting a moment each time, until it is so. False: not by `end_s`, or not soon after a stop."""
+        while True:
+            if self._stopped_s is not None:
+                end_s = min(end_s, self._stopped_s + _CLOSE_S)
+            if ask(_LOOK_S):
+                return True
+            if time.monotonic() > end_s:
+                return False
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise sink_error(self._output, self._failure) from self._failure
+
+
+def _put(waiting: queue.Queue[_Item | None], item: _Item | None, seconds: float) -> bool:
+    with suppress(queue.Full):
+        waiting.put(item, timeout=seconds)
+        return True
+    return False
 
 
 def _stands_still(seconds: float) -> OSError:

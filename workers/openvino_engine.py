@@ -59,7 +59,8 @@ class OpenVinoEngine:
 
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the painting of H×W×3 uint8 BGR `pixels`, H and W multiples of `multiple`."""
-        frame = np.ascontiguousarray(pixels)[None]  # (1, H, W, 3)
+        # Raw pixels lie in the message they came with: they are copied, since OpenVINO shares only what it may write.
+        frame = np.require(pixels, requirements=["C", "W"])[None]  # (1, H, W, 3)
         painted = np.empty_like(frame)
         with self._lock, memory_errors():
             request = self._request(pixels.shape[0], pixels.shape[1])

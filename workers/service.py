@@ -19,7 +19,7 @@ import psutil
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
 from pipeline.metrics import Histogram
 from pipeline.records import Claim, WorkerBeat
-from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
+from pipeline.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
 from workers.painter import Painter, Painting
 from workers.ticker import Ticker
@@ -205,6 +205,7 @@ class PaintService:
             paint_s=paint_s,
             paint_counts=paint_counts,
             device_bytes=self.device_bytes(),
+            wire_version=WIRE_VERSION,
         )
         try:
             self._server.beat_worker(beat)

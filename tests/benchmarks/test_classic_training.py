@@ -1,4 +1,4 @@
-"""The network we compare ours with is trained by the same recipe to the end of its time."""
+"""The network we compare ours with is trained to the end of its time."""
 
 from dataclasses import replace
 from pathlib import Path

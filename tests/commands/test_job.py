@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from commands.broker import Broker
-from commands.job import PaintJob
+from commands.job import PaintJob, Progress
 from pipeline import resend
 from pipeline.config import Settings
 from pipeline.embedded import EmbeddedServer
@@ -22,6 +22,7 @@ from pipeline.transport import Transport
 from pipeline.wire import Limits, Stages, unpack_frame
 from tests.tickets import ANY, Tickets
 
+WaitUntil = Callable[..., None]
 FRAMES = 60
 LEASE_MS = 2000
 #: Eight painters: a window of twenty frames.
@@ -149,23 +150,25 @@ def test_a_slow_sink_makes_no_frame_be_painted_twice(
 
 
 @pytest.mark.parametrize(
-    ("is_foreign", "most_bytes", "crossed"),
+    ("side", "is_foreign", "reads", "crossed"),
     [
-        pytest.param(False, 1 << 20, (Codec.RAW, 2), id="own server: as they are"),
-        pytest.param(False, 3000, (Codec.MJPEG, 1), id="own server, too large"),
-        pytest.param(True, 1 << 20, (Codec.MJPEG, 1), id="another's server"),
+        pytest.param(32, False, 2, (Codec.RAW, 2), id="own server: as they are"),
+        pytest.param(700, False, 2, (Codec.MJPEG, 1), id="a window of them takes too much of its 64 MB"),
+        pytest.param(32, False, 0, (Codec.MJPEG, 1), id="an older worker there"),
+        pytest.param(32, True, 2, (Codec.MJPEG, 1), id="another's server"),
     ],
 )
-def test_only_on_the_machines_own_server_frames_cross_as_raw_pixels(
+def test_where_frames_cross_as_raw_pixels(
     server: EmbeddedServer,
     transport: Transport,
-    monkeypatch: pytest.MonkeyPatch,
+    side: int,
     is_foreign: bool,
-    most_bytes: int,
+    reads: int,
     crossed: tuple[Codec, int],
 ) -> None:
-    monkeypatch.setattr("commands.job._RAW_BYTES", most_bytes)
-    source, sink = Noise(32, Codec.MJPEG), Sheet()
+    source, sink = Noise(side, Codec.MJPEG), Sheet()
+    for number, version in enumerate((2, reads)):
+        transport.beat_worker(WorkerBeat(f"w{number}", "wave", "cpu", 1, wire_version=version))
     with Painters(server, set()) as painters:
         broker = Broker(server.url, transport, painters.pack, None, is_foreign)
         PaintJob(source, sink, style="wave", look=Look(), broker=broker, settings=Settings()).run(lambda _: None)
@@ -174,17 +177,18 @@ def test_only_on_the_machines_own_server_frames_cross_as_raw_pixels(
     assert np.array_equal(sink.last, sent) == (crossed[0] is Codec.RAW)
 
 
-def test_a_job_on_the_machines_own_server_takes_what_it_has_read_from_it(
-    server: EmbeddedServer, transport: Transport
+def test_a_job_on_the_machines_own_server_takes_from_it_what_it_has_read(
+    server: EmbeddedServer, transport: Transport, wait_until: WaitUntil
 ) -> None:
-    lengths: list[int] = []
-    sink = Sheet(write_s=0.02)
     with Painters(server, set()) as painters:
+
+        def pause(progress: Progress) -> None:
+            if progress.done == FRAMES // 2:
+                # Its window of six is all that may be unread; the stream has room for 28.
+                wait_until(lambda: painters.unread(transport) <= 6, what="what was read to go")
+
         broker = Broker(server.url, transport, painters.pack, None)
-        job = PaintJob(Noise(32), sink, style="wave", look=Look(), broker=broker, settings=Settings())
-        job.run(lambda _: lengths.append(painters.unread(transport)))
-    # The stream has room for 56 entries; twenty are on their way, and this sink takes ten between two looks.
-    assert max(lengths) < 40
+        PaintJob(Noise(32), Sheet(), style="wave", look=Look(), broker=broker, settings=Settings()).run(pause)
 
 
 def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> None:

@@ -1,6 +1,6 @@
 """Another release of ours beside this one: `python -m tests.fleet.newer RELEASE painter|celery …`.
 
-newer      sends tickets of version 2, and reads those of both versions, as the release after this one would
+newer      sends tickets of the next version, and reads those of all, as the release after this one would
 impatient  this release, but a worker that left its queues looks again after half a second
 """
 
@@ -10,7 +10,7 @@ from celery.__main__ import main as celery
 
 import cli
 import workers.tasks
-from pipeline.wire import Ticket
+from pipeline.wire import WIRE_VERSION, Ticket
 
 _read, _write = Ticket.from_args, Ticket.to_args
 
@@ -19,8 +19,8 @@ def main() -> None:
     """Change what the release changes, then run the command."""
     release, command, *words = sys.argv[1:]
     if release == "newer":
-        Ticket.to_args = lambda ticket: [2, *_write(ticket)[1:]]  # type: ignore[method-assign]
-        Ticket.from_args = lambda args: _read([1, *args[1:]])  # type: ignore[method-assign, assignment]
+        Ticket.to_args = lambda ticket: [WIRE_VERSION + 1, *_write(ticket)[1:]]  # type: ignore[method-assign]
+        Ticket.from_args = lambda args: _read([WIRE_VERSION, *args[1:]])  # type: ignore[method-assign, assignment]
     else:
         workers.tasks._AWAY_S = 0.5
     sys.argv = [command, *words]

@@ -12,7 +12,7 @@ import pytest
 from pipeline.app import create_app, message_of
 from pipeline.embedded import EmbeddedServer
 from pipeline.transport import Transport
-from pipeline.wire import Ticket, pack_frame
+from pipeline.wire import WIRE_VERSION, Ticket, pack_frame
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, environment, painter, running, worker
 from tests.fleet.streams import photos
@@ -51,11 +51,12 @@ def test_a_newer_releases_frames_wait_for_a_newer_worker_and_nothing_is_lost(
         new = [*NEWER, "newer", *paint, str(photos(tmp_path / "new", 40))]
         second = stack.enter_context(running(new, env, news))
         wait_until(lambda: transport.workers()[0].note, 20, "the worker to leave")
-        assert "tickets of version 2, this worker reads up to 1" in painter("status", "--json", env=env).stdout
+        why = f"tickets of version {WIRE_VERSION + 1}, this worker reads up to {WIRE_VERSION}"
+        assert why in painter("status", "--json", env=env).stdout
         (idle,) = transport.workers()
         assert (idle.style, idle.away_from) == ("", STYLE)
         # The user who waits is told what for, and so is whoever looks at the fleet.
-        told = f"no worker of {STYLE} can read what waits (tickets of version 2, this worker reads up to 1)"
+        told = f"no worker of {STYLE} can read what waits ({why})"
         wait_until(lambda: told in news.read_text(), 20, "the newer job to say so")
         assert f"install the newer power-painter on {idle.host}" in news.read_text()
         assert told in " ".join(painter("status", env=env).stdout.split())
@@ -95,4 +96,4 @@ class Later(Ticket):
     """A ticket as the next release may write it."""
 
     def to_args(self) -> list[Any]:
-        return [2, *super().to_args()[1:], "something new"]
+        return [WIRE_VERSION + 1, *super().to_args()[1:], "something new"]

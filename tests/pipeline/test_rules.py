@@ -10,7 +10,7 @@ from pipeline.queues import LiveFirst, queue_of, style_of
 from pipeline.records import Loss, WorkerBeat
 from pipeline.reorder import ReorderBuffer
 from pipeline.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due, overdue
-from pipeline.window import Holds, Window, window_size
+from pipeline.window import Holds, Window, raw_bytes, window_size
 from pipeline.wire import Stages
 
 NOW = 1_000_000
@@ -122,6 +122,20 @@ def test_full_window_has_no_credit_until_one_is_given_back() -> None:
 @pytest.mark.parametrize(("threads", "size"), [(0, 6), (1, 6), (2, 8), (6, 16)])
 def test_window_grows_with_the_painters(threads: int, size: int) -> None:
     assert window_size(threads) == size
+
+
+@pytest.mark.parametrize(
+    ("window", "reads", "largest"),
+    [
+        pytest.param(8, [2, 2], 6_710_886, id="two painters: 1920×1080 has 6.2 MB"),
+        pytest.param(20, [2] * 8, 2_684_354, id="eight: 1280×720 has 2.8 MB, 640×480 0.9"),
+        pytest.param(6, [], (8 << 20) - 8192, id="no more than a document may have"),
+        pytest.param(8, [2, 0], 0, id="a painter of an older release"),
+    ],
+)
+def test_raw_pixels_take_a_tenth_of_the_server_at_most(window: int, reads: list[int], largest: int) -> None:
+    painters = [WorkerBeat("w", "wave", "cpu", 1, wire_version=version) for version in reads]
+    assert raw_bytes(window, painters, 512 << 20, 8 << 20) == largest
 
 
 @pytest.mark.parametrize(

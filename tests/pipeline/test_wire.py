@@ -38,6 +38,13 @@ def test_a_frame_comes_back_as_it_was(codec: Codec) -> None:
     assert unpack_frame(pack_frame(sent), LIMITS) == sent
 
 
+def test_whoever_shows_pictures_takes_no_raw_pixels() -> None:
+    raw = pack_frame(encode(Frame(0, 0, PIXELS), Codec.RAW))
+    assert unpack_frame(raw, LIMITS).codec is Codec.RAW
+    with pytest.raises(WireError, match="raw"):
+        unpack_frame(raw, LIMITS, raw=False)
+
+
 @pytest.mark.parametrize("codec", [Codec.PNG, Codec.RAW])
 def test_photos_and_raw_pixels_cross_without_loss(codec: Codec) -> None:
     assert np.array_equal(decode(encode(Frame(0, 0, PIXELS), codec)), PIXELS)

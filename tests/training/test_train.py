@@ -12,7 +12,7 @@ from tests.training.conftest import write_picture
 from training.backbone import load_backbone
 from training.photos import PhotoSet, list_photos
 from training.recipe import Recipe
-from training.run import Run
+from training.run import DivergedError, Run
 from training.train import Progress, Trained, read_painting, train
 from workers.network import StyleNetwork, Widths, load
 
@@ -80,13 +80,20 @@ def test_a_style_can_start_from_another(studio: Path) -> None:
     assert (near - wanted).square().mean() < 0.2 * (far - wanted).square().mean()
 
 
-def test_an_infinite_gradient_teaches_nothing(studio: Path) -> None:
-    """As of a crop of one colour, through the classic network's norms."""
+def test_infinite_gradients_teach_nothing_and_twenty_in_a_row_end_the_run(studio: Path) -> None:
+    """As of a crop of one colour, through the classic network's norms; in a row, of a network that is broken."""
     painting = read_painting(studio / "painting.png")
     backbone = load_backbone(studio / "materials" / "vgg16.safetensors")
     run = Run(TINY, painting, PhotoSet(list_photos(studio / "photos")), backbone)
     before = [weight.clone() for weight in run.network.parameters()]
-    run._descend(sum(weight.sum() for weight in run.network.parameters()) * torch.inf)  # type: ignore[arg-type]
+
+    def descend() -> None:
+        run._descend(sum(weight.sum() for weight in run.network.parameters()) * torch.inf)  # type: ignore[arg-type]
+
+    for _ in range(19):
+        descend()
+    with pytest.raises(DivergedError, match="lower learning rate"):
+        descend()
     assert all(torch.equal(old, new) for old, new in zip(before, run.network.parameters(), strict=True))
 
 

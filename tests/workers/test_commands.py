@@ -30,6 +30,12 @@ def test_a_plan_is_shown_and_nothing_is_started(tiny: StyleFiles, tmp_path: Path
     assert not list(tmp_path.rglob("*.sock"))
 
 
+def test_threads_set_by_hand_are_in_the_plan(tiny: StyleFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAINTER_THREADS", "37")
+    done = painter("work", "--plan", "--devices", "cpu", "--styles", "tiny", styles=tiny.folder)
+    assert "37" in done.stdout
+
+
 def test_a_device_that_is_not_there_is_wrong_before_work_begins(tiny: StyleFiles) -> None:
     done = painter("work", "--plan", "--devices", "97", styles=tiny.folder)
     assert done.returncode == 2

@@ -66,6 +66,16 @@ def test_an_engine_leaves_its_input_alone_and_hands_out_fresh_pictures(tiny: Sty
         assert np.array_equal(first, kept)
 
 
+def test_pixels_that_may_not_be_written_are_painted_like_others(tiny: StyleFiles, frame: Pixels) -> None:
+    """Raw pixels lie in the message they came with."""
+    for engine in (
+        OpenVinoEngine(tiny.export, threads=1),
+        load_torch_engine(tiny.torch_file, device="cpu", threads=1),
+    ):
+        raw = np.frombuffer(frame.tobytes(), np.uint8).reshape(frame.shape)
+        assert np.array_equal(engine.paint(raw), engine.paint(frame))
+
+
 def test_the_order_of_colours_survives(tiny: StyleFiles) -> None:
     """A BGR mix-up in one engine alone would pass every grey test."""
     blue = np.zeros((32, 32, 3), np.uint8)

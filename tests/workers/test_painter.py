@@ -9,6 +9,7 @@ from pipeline.frame import Codec, EncodedFrame, Frame
 from pipeline.wire import Ticket
 from workers.canvas import Canvas
 from workers.painter import EnginePainter
+from workers.styles import find_style, list_styles, load_engine
 
 HOUR_S = 3600
 
@@ -42,6 +43,18 @@ class WideCard(Card):
 
     multiple = 8
     overlap_px = 16
+
+
+@pytest.mark.parametrize("style", [style.name for style in list_styles()])
+@pytest.mark.parametrize("size", [(48, 64), (45, 61)], ids=["on the network's grid", "padded"])
+def test_every_style_paints_raw_pixels_as_it_does_a_pictures(style: str, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    painter = EnginePainter(load_engine(find_style(style), "cpu", 1), tile_mb=100, jpeg_quality=95)
+    raw, png = (
+        decode(painter.paint(encode(Frame(0, 0, pixels), codec), Ticket("clip", 0, 1), lambda: None).frame)
+        for codec in (Codec.RAW, Codec.PNG)
+    )
+    assert np.array_equal(raw, png)
 
 
 class Bench:
