@@ -108,7 +108,7 @@ def _todo(tasks: Sequence[PaintTask], fresh: bool, show: Display) -> list[PaintT
         return list(tasks)
     for task in tasks:
         if task.is_done:
-            show.say(f"{task.output} is finished; --fresh paints it again")
+            show.say(f"{task.output} is finished, whatever it was painted with; --fresh paints it again")
     return [task for task in tasks if not task.is_done]
 
 

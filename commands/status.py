@@ -166,4 +166,4 @@ def _table(*columns: str) -> Table:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB"
+    return f"{size / (1 << 20):.0f} MiB"

@@ -76,7 +76,14 @@ def settings() -> Settings:
         first = error.errors()[0]
         field = str(first["loc"][0])
         variable = field if field in ("BROKER_URL", "CUDA_VISIBLE_DEVICES") else f"PAINTER_{field.upper()}"
-        raise UsageError(f"{variable}={first['input']!r}: {first['msg'].lower()}") from error
+        raise UsageError(f"{variable}={first['input']!r}: {_wanted(field) or first['msg'].lower()}") from error
+
+
+def _wanted(field: str) -> str:
+    """Say between which numbers a setting is to be, "" for one without such bounds."""
+    notes = Settings.model_fields[field].metadata if field in Settings.model_fields else []
+    bounds = [getattr(note, bound) for bound in ("ge", "le") for note in notes if hasattr(note, bound)]
+    return "a number from {} to {} is wanted".format(*bounds) if len(bounds) == 2 else ""
 
 
 def runtime_dir() -> Path:

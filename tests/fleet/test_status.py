@@ -51,7 +51,7 @@ def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
 def test_the_screen_names_hosts_slots_styles_and_streams(fleet: EmbeddedServer) -> None:
     done = painter("status", broker=fleet.url)
     assert done.returncode == 0, done.stderr
-    wanted = ["desk", "cpu0", "wave", "5.0", "50%", "250 MB", "70", "640×480", "workers 1   hosts 1", "starry"]
+    wanted = ["desk", "cpu0", "wave", "5.0", "50%", "238 MiB", "70", "640×480", "workers 1   hosts 1", "starry"]
     wanted.append("desk: dropped for capacity 2")
     assert [word for word in wanted if word not in done.stdout] == []
 
@@ -61,7 +61,7 @@ def test_no_line_of_the_screen_breaks_in_two(fleet: EmbeddedServer, columns: int
     lines = painter("status", broker=fleet.url, columns=columns).stdout.splitlines()
     assert max(map(len, lines)) <= columns
     assert lines[0] == (fleet.url if len(fleet.url) <= columns else f"{fleet.url[: columns - 1]}…")
-    assert re.fullmatch(r"workers \d   hosts \d   [\d.]+ FPS   memory \d+ MB of \d+ MB", lines[1])
+    assert re.fullmatch(r"workers \d   hosts \d   [\d.]+ FPS   memory \d+ MiB of \d+ MiB", lines[1])
     assert lines[2].startswith("style ")
 
 
