@@ -76,6 +76,16 @@ SHIPPED: dict[str, Shipped] = {
             replace(_SHARP, style=20.0, content=0.8, stability=14.0, seed=3),
             # So much style puts dots on the network's grid: 5 of 255 on a flat wall.
             replace(_SHARP, style=22.0, content=0.7, lattice=30000.0, quiet=600.0, learning_rate=1e-3, seed=5),
+            replace(
+                _SHARP,
+                style=32.0,
+                content=0.7,
+                lattice=30000.0,
+                quiet=600.0,
+                stability=26.0,
+                learning_rate=1.3e-3,
+                seed=8,
+            ),
         ),
     ),
     "auvers": Shipped(
@@ -104,6 +114,21 @@ SHIPPED: dict[str, Shipped] = {
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
         replace(_CALM_LONGER, tone=True),
         start="starry",
+        # Without a canvas: it has strokes in every sky already. Brighter, and the scene is clearer.
+        finishing=(
+            replace(
+                _CALM_LONGER,
+                tone=True,
+                style=20.0,
+                content=0.55,
+                frozen_content=0.55,
+                stability=80.0,
+                learning_rate=1.2e-3,
+                warm_up=0,
+                freeze_at=0.0,
+                seed=4,
+            ),
+        ),
     ),
 }
 ITERATIONS, FINISHING = 2800, 1200
