@@ -66,7 +66,7 @@ def encode_pixels(pixels: NDArray[np.uint8], codec: Codec, *, quality: int = 95)
 def decode(frame: EncodedFrame) -> NDArray[np.uint8]:
     """Return H×W×3 uint8 BGR pixels, contiguous, of raw ones not writable. Raises `WireError`.
 
-    Call it only once the frame was checked (`check`).
+    Call it only once `wire.unpack_frame` has checked the frame.
     """
     if frame.codec is Codec.RAW:
         return np.frombuffer(frame.data, np.uint8).reshape(frame.height, frame.width, 3)

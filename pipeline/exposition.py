@@ -53,9 +53,12 @@ def stream_families(
         of = stream_labels(card)
         fps.add_metric(of, fps_of(card.name))
         flying.add_metric(of, card.in_flight)
-        # A file's frames are not captured: nothing would count them.
-        for fate in ("captured",) * (card.mode == Mode.LIVE) + ("dropped", "painted", "failed"):
-            frames.add_metric((*of, fate), getattr(card, fate))
+        fates = {"dropped": card.dropped, "painted": card.painted, "failed": card.failed}
+        if card.mode == Mode.LIVE:
+            # Nothing counts a file's frames before they are painted.
+            fates["captured"] = card.captured
+        for fate, count in fates.items():
+            frames.add_metric((*of, fate), count)
         for metric, losses in ((drops, card.drops), (failures, card.failures)):
             for cause, count in losses.items():
                 metric.add_metric((*of, cause), count)

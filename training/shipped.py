@@ -35,6 +35,9 @@ _SHARP = replace(_ON_CANVAS, style=14.0, content=1.0, variation=0.002, stability
 # The last step towards the painting. Areas half as large: over 32 px faces lost their eyes.
 _SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning_rate=1.2e-3, seed=3)
 
+# Much style puts dots on the network's grid: 5 of 255 on a flat wall.
+_OFF_GRID = replace(_SHARP, content=0.7, lattice=30000.0, quiet=600.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
@@ -74,18 +77,8 @@ SHIPPED: dict[str, Shipped] = {
             _ON_CANVAS,
             _SHARP,
             replace(_SHARP, style=20.0, content=0.8, stability=14.0, seed=3),
-            # So much style puts dots on the network's grid: 5 of 255 on a flat wall.
-            replace(_SHARP, style=22.0, content=0.7, lattice=30000.0, quiet=600.0, learning_rate=1e-3, seed=5),
-            replace(
-                _SHARP,
-                style=32.0,
-                content=0.7,
-                lattice=30000.0,
-                quiet=600.0,
-                stability=26.0,
-                learning_rate=1.3e-3,
-                seed=8,
-            ),
+            replace(_OFF_GRID, style=22.0, learning_rate=1e-3, seed=5),
+            replace(_OFF_GRID, style=32.0, stability=26.0, learning_rate=1.3e-3, seed=8),
         ),
     ),
     "auvers": Shipped(

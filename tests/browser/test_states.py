@@ -25,8 +25,10 @@ def house(village: Village) -> House:
 def _working(village: Village) -> Iterator[House]:
     """A machine that serves wave for as long as the block lasts."""
     machine = village.run("work", "--styles", "wave", "--workers", "1")
-    yield machine
-    machine.stop()
+    try:
+        yield machine
+    finally:
+        machine.stop()
 
 
 @pytest.fixture
