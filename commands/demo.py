@@ -4,6 +4,7 @@ Run as `python -m commands.demo CLIP`; it is no command of `painter`, whose user
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,9 +36,6 @@ class Painted:
 
     style: str
     output: Path
-    frames: int
-    seconds: float
-    fps: float
 
 
 def demo(
@@ -45,15 +43,14 @@ def demo(
     style: Annotated[str, typer.Option(help="Styles, such as wave,starry.")] = "wave,starry",
     out: Annotated[Path, typer.Option(help="Folder of the painted files and the picture.")] = Path("out"),
 ) -> None:
-    """Paint `clip` in each style and say where everything is and how fast it went."""
+    """Paint `clip` in each style, which tells where each file is, and say where the picture is and what comes next."""
     out.mkdir(parents=True, exist_ok=True)
     painted = _paint(clip, style, out)
     picture = out / "before-after.png"
     before_after(clip, {one.style: one.output for one in painted}, picture)
-    print()
-    for one in painted:
-        print(f"{one.output}  {one.frames} frames in {one.seconds:.1f} s: {one.fps:.1f} frames a second")
-    print(f"{picture}  frames before and after")
+    print(f"{picture}: frames before and after")
+    painter = Path(os.path.relpath(sys.executable)).with_name("painter")
+    print(f"next: {painter} up  (the page: your camera, painted as you watch)")
 
 
 def before_after(source: Path, painted: Mapping[str, Path], picture: Path) -> None:
@@ -68,7 +65,7 @@ def _paint(clip: Path, styles: str, out: Path) -> list[Painted]:
     if done.returncode:
         raise typer.Exit(done.returncode)
     reports = json.loads(done.stdout)["outputs"]
-    return [Painted(r["style"], Path(r["output"]), r["frames"], r["seconds"], r["fps"]) for r in reports]
+    return [Painted(report["style"], Path(report["output"])) for report in reports]
 
 
 def _times_s(source: Path) -> Sequence[float | None]:

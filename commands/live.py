@@ -46,7 +46,7 @@ BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server.
 
 
 def live(
-    style: Style,
+    style: Style = "",
     camera: Camera = None,
     file: File = None,
     loop: Loop = False,

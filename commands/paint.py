@@ -47,7 +47,7 @@ BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server.
 
 def paint(
     sources: Sources,
-    style: Style,
+    style: Style = "",
     output: Output = None,
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
@@ -98,9 +98,7 @@ def _run(
 
 def _styles(names: str) -> list[StyleCard]:
     found = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    if not found:
-        raise UsageError("--style names no style; `painter styles` lists them")
-    return [find_style(name) for name in found]
+    return [find_style(name) for name in found or [""]]
 
 
 def _todo(tasks: Sequence[PaintTask], fresh: bool, show: Display) -> list[PaintTask]:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -88,16 +88,18 @@ class Bars:
 class Lines:
     """One line a job every two seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._next_s: dict[PaintTask, float] = {}
 
     def begin(self, task: PaintTask, total: int | None) -> None:
-        """Say that a job begins."""
+        """Say that a job begins; how far it is comes later, once there is a speed to tell."""
+        self._next_s[task] = self._clock() + _LINE_S
         self.say(f"{task.source.name} → {task.style.name}: {counted(total, 'frame')}")
 
     def update(self, task: PaintTask, progress: JobProgress) -> None:
         """Say how far a job is, at most every two seconds."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         if now_s < self._next_s.get(task, 0.0):
             return
         self._next_s[task] = now_s + _LINE_S

@@ -57,7 +57,7 @@ def list_styles() -> list[Style]:
 
 
 def find_style(name: str) -> Style:
-    """Return the style called `name`, or that of a weights file. Raises `StyleError` naming the near ones."""
+    """Return the style called `name`, or that of a weights file. Raises `StyleError` naming the near ones, or all."""
     if name.startswith(PREFIX) and settings().test_styles:
         return Style(name)
     if Path(name).suffix in (".pth", ".safetensors", ".xml"):
@@ -65,6 +65,8 @@ def find_style(name: str) -> Style:
     styles = {style.name: style for style in list_styles()}
     if name in styles:
         return styles[name]
+    if not name:
+        raise StyleError(f"which style? --style takes one of {', '.join(styles) or 'none'}")
     near = get_close_matches(name, styles, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(styles) or 'none'}"
     raise StyleError(f"no style {name!r}; {hint}")

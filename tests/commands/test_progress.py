@@ -18,10 +18,28 @@ def test_one_is_not_said_as_several(number: int | None, said: str) -> None:
 
 
 def test_a_photo_is_one_frame_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines()
+    now_s = [0.0]
+    lines = Lines(lambda: now_s[0])
     lines.begin(TASK, 1)
+    now_s[0] = 2.0
     lines.update(TASK, Progress(done=0, total=1, in_flight=1, fps=0.0))
     assert capsys.readouterr().err.splitlines() == [
         "sea.jpg → wave: 1 frame",
         "sea.jpg → wave: 0/1 frame, 0.0 FPS, 1 in flight",
+    ]
+
+
+def test_no_line_tells_a_speed_before_there_is_one_or_more_often_than_every_two_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now_s = [0.0]
+    lines = Lines(lambda: now_s[0])
+    lines.begin(TASK, 100)
+    for tenth in range(50):
+        now_s[0] = tenth / 10
+        lines.update(TASK, Progress(done=tenth, total=100, in_flight=1, fps=10.0))
+    assert [line.split(", ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "sea.jpg → wave: 100 frames",
+        "sea.jpg → wave: 20/100 frames",
+        "sea.jpg → wave: 40/100 frames",
     ]

@@ -77,13 +77,14 @@ def test_a_users_own_style_is_listed_and_hides_a_shipped_one(tiny: StyleFiles) -
         ("wavy", "did you mean wave?"),
         ("stary", "did you mean starry?"),
         ("xyz", "there are cafe, starry, wave"),
+        ("", "which style? --style takes one of cafe, starry, wave"),
         ("../wave", "no style"),
         ("nowhere/candy.pth", "no weights file nowhere/candy.pth"),
         ("test-identity", "no style"),
     ],
 )
 def test_an_unknown_style_is_refused_with_what_would_be_right(name: str, said: str) -> None:
-    with pytest.raises(StyleError, match="no ") as refused:
+    with pytest.raises(StyleError) as refused:
         find_style(name)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
