@@ -35,12 +35,13 @@ class LiveWindow:
 def live_places(painters: Sequence[WorkerBeat], round_trip_s: float) -> int:
     """Return how many places a style's live window has for a producer `round_trip_s` from the server.
 
-    One for each painting thread and one that waits its turn; from far away as many more as are painted until a place
-    that came back is taken again. Near the server that is none: the queue there grows by no frame.
+    One for each painting thread. From far away one more that waits its turn, and as many as are painted until a place
+    that came back is taken again. Near the server a frame that waits there only grows old: two painters of 40 ms gave
+    39.6 frames/s without it, 118 ms old (p95) with it and 73 without.
     """
     busy = [beat for beat in painters if beat.busy > 0]
-    rate_fps = sum(beat.fps / beat.busy for beat in busy)
-    return sum(beat.threads for beat in painters) + 1 + round(rate_fps * round_trip_s)
+    travelling = round(sum(beat.fps / beat.busy for beat in busy) * round_trip_s)
+    return max(1, sum(beat.threads for beat in painters) + (travelling and travelling + 1))
 
 
 def window_size(painting_threads: int) -> int:

@@ -157,8 +157,8 @@ def test_a_place_kept_for_a_stream_that_does_not_come_is_free_again(opened: Tran
     ("painters", "round_trip_s", "places"),
     [
         ([], 0.1, 1),
-        ([WorkerBeat("w", "wave", "cpu", 2)], 0.1, 3),
-        ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.0002, 2),
+        ([WorkerBeat("w", "wave", "cpu", 2)], 0.1, 2),
+        ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.0002, 1),
         ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.1, 4),
         ([WorkerBeat(f"w{n}", "wave", "cpu", 1, fps=16.0, busy=1.0) for n in range(4)], 0.1, 11),
     ],

@@ -131,7 +131,7 @@ def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
     wait_until(lambda: len(bench.tickets) == 1 and not feed._has_painters)
     for pts in range(3):
         feed.offer(picture(pts))
-    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 1))
+    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
     # Two places now: the one that waited goes.
     wait_until(lambda: len(bench.tickets) == 2)
     for pts in range(4):
@@ -150,17 +150,17 @@ def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
     feed.close()
 
 
-def test_the_window_is_the_painters_and_one(bench: Bench, wait_until: WaitUntil) -> None:
+def test_the_window_is_one_place_for_each_painting_thread(bench: Bench, wait_until: WaitUntil) -> None:
     bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
     feed = bench.feed("cam")
-    for pts in range(3):
+    for pts in range(2):
         feed.offer(picture(pts))
         wait_until(lambda pts=pts: len(bench.tickets) == pts + 1)
-    feed.offer(picture(3))
+    feed.offer(picture(2))
     bench.transport.open_stream("other", {"maxlen": 4})
-    assert not bench.transport.ask_place("other", LiveWindow("wave", 3)).is_free
+    assert not bench.transport.ask_place("other", LiveWindow("wave", 2)).is_free
     assert bench.paint(1)
-    wait_until(lambda: len(bench.tickets) == 4)
+    wait_until(lambda: len(bench.tickets) == 3)
     feed.close()
 
 
