@@ -37,6 +37,9 @@ class Scaled(nn.Module):
         painted: Tensor = self.inner(x * 255.0) / 255.0
         return painted
 
+    def level_subpixels(self) -> None:
+        """There are none: its last layer paints at full size."""
+
 
 class ClassicRun(Run):
     """A run of the classic network; the rest is `Run`'s."""

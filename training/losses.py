@@ -1,7 +1,8 @@
 """What a good painting is, in numbers (Johnson 2016, Gatys 2016), each term relative so that weights keep a meaning.
 
 Style: Gram matrices over several layers of the backbone. Content: one layer. Then quiet (no hatch where the photo is
-flat), variation, range, and stability: what a viewer sees as flicker is output that moves when the input only shivers.
+flat), detail (eyes stay dark), variation, range, and stability: what a viewer sees as flicker is output that moves when
+the input only shivers.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ STYLE_LAYERS = {"relu1_2": 2.0, "relu2_2": 2.5, "relu3_3": 1.5, "relu4_1": 1.5, 
 # The same at half the size, where a stroke is half as wide and the deep layers see twice as far.
 COARSE_LAYERS = {"relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 2.5}
 CONTENT_LAYER = "relu3_3"
+# Depth of the edges that must not become a frame.
+_EDGE_PX = 16
 # Local deviation of luma below which a photo counts as flat (0..1 scale).
 _FLAT_DEVIATION = 0.02
 
@@ -133,6 +136,24 @@ def lattice_loss(painted: Tensor) -> Tensor:
     return means.reshape(n, c, 64, *means.shape[2:]).var(2).mean()
 
 
+def detail_loss(painted: Tensor, photo: Tensor) -> Tensor:
+    """How much weaker small marks of the photo, an eye, a mouth, a window, stand out in luma from what is around them.
+
+    Stronger ones are free, and so are marks that the photo has not: those are strokes.
+    """
+    wanted, ours = _marks(photo), _marks(painted)
+    return F.relu(wanted.square() - wanted * ours).mean()
+
+
+def frame_loss(painted: Tensor, recoloured: Tensor) -> Tensor:
+    """How much lighter or darker lines along the edges are than what is behind them, beyond the recoloured photo's.
+
+    Padding mirrors the picture there, so strokes that run along an edge meet their own image: without this one style
+    drew a line of 30 of 255 along it.
+    """
+    return (_edges(painted) - _edges(recoloured)).square().mean()
+
+
 def variation_loss(painted: Tensor) -> Tensor:
     """Mean absolute difference of neighbouring pixels."""
     return painted.diff(dim=2).abs().mean() + painted.diff(dim=3).abs().mean()
@@ -141,6 +162,24 @@ def variation_loss(painted: Tensor) -> Tensor:
 def range_loss(painted: Tensor) -> Tensor:
     """How far values leave 0..1."""
     return (F.relu(painted - 1.0) + F.relu(-painted)).square().mean()
+
+
+def _edges(x: Tensor) -> Tensor:
+    """N x 4C x 16: mean colour of every line of the outer 16 px of each side, over that of the 32 px behind them."""
+    sides = []
+    for across in (2, 3):
+        lines = x.mean(5 - across)
+        sides += [
+            side[..., :_EDGE_PX] - side[..., _EDGE_PX : 3 * _EDGE_PX].mean(2, keepdim=True)
+            for side in (lines, lines.flip(2))
+        ]
+    return torch.cat(sides, 1)
+
+
+def _marks(x: Tensor) -> Tensor:
+    """What is 3 to 15 px wide, against what is around it."""
+    luma = x.mean(1, keepdim=True)
+    return _blur(luma, 3) - _blur(luma, 15)
 
 
 def _blur(x: Tensor, size: int) -> Tensor:

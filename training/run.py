@@ -75,6 +75,7 @@ class Run:
         if style.widths != self.recipe.widths:
             raise UsageError(f"a network of {style.widths} cannot start one of {self.recipe.widths}")
         self.network.load_state_dict(style.state_dict(), strict=False)
+        self.network.level_subpixels()
         if self.recipe.kept:
             self._begun = style.state_dict()
         for norm in _norms(self.network):
@@ -127,12 +128,15 @@ class Run:
         inside = slice(shake.margin_px, -shake.margin_px)
         stability = (shaken - shake.move(painted[:1]))[:, :, inside, inside].square().mean()
         recipe = self.recipe
-        palette = losses.palette_loss(painted, self.palette(photo), recipe.palette_px)
+        recoloured = self.palette(photo)
+        palette = losses.palette_loss(painted, recoloured, recipe.palette_px)
         self._descend(
             recipe.style * style
             + recipe.content_weight(is_frozen=self.is_frozen) * apart
             + recipe.variation * losses.variation_loss(painted)
             + recipe.quiet * quiet
+            + recipe.detail * losses.detail_loss(painted, photo)
+            + recipe.frame * losses.frame_loss(painted, recoloured)
             + recipe.lattice * losses.lattice_loss(painted)
             + recipe.stability * stability
             + recipe.palette * palette
@@ -172,6 +176,7 @@ class Run:
         # gradient (the classic network, after 70 steps): it teaches nothing, and Adam would never forget it.
         if norm.isfinite():
             self.optimizer.step()
+            self.network.level_subpixels()
             self._skipped = 0
             return
         self._skipped += 1

@@ -15,11 +15,12 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 
 # Without grain and tone: calm pictures, and a good place to begin.
-_QUIET = Recipe(tone=False)
+_QUIET = Recipe(content=1.5, detail=0.0, tone=False)
 _CALM_LONGER = replace(_QUIET, frozen_content=0.6, quiet=1500.0, freeze_at=0.5)
 # On its canvas from the first step, with the norms as they will ship: strokes in skies after 300 iterations.
 _ON_CANVAS = Recipe(
     content=0.8,
+    detail=0.0,
     variation=0.01,
     quiet=300.0,
     stability=25.0,
@@ -39,6 +40,17 @@ _SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning
 _OFF_GRID = replace(_SHARP, content=0.7, lattice=30000.0, quiet=600.0)
 
 
+# The last rounds have `detail`: eyes, mouths and letters come back, and the style comes nearer as well. Where it drew
+# lines along the edges, one more has `frame`.
+_CLEAR_CAFE = replace(_OFF_GRID, style=60.0, detail=3000.0, lattice=5000.0, stability=450.0, learning_rate=1.3e-3)
+_CLEAR_AUVERS = replace(_SHARPEST, style=24.0, content=0.8, detail=3000.0, stability=30.0)
+# The same for what has strokes in every sky already and needs no canvas.
+_OFF_CANVAS = replace(_CALM_LONGER, tone=True, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0)
+_CLEAR_SUMMER = replace(
+    _OFF_CANVAS, style=30.0, content=0.55, frozen_content=0.55, detail=3000.0, stability=600.0, seed=33
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Shipped:
     """A shipped style: file among the materials' paintings, what it is, its recipe, the style it begins with, and how
@@ -56,6 +68,19 @@ SHIPPED: dict[str, Shipped] = {
         "starry_night.png",
         Origin("The Starry Night", "Vincent van Gogh", "1889", _PUBLIC_DOMAIN, _OPENCV),
         replace(_CALM_LONGER, tone=True),
+        # More than half of the calm one stays: it has the swirls.
+        finishing=(
+            replace(
+                _OFF_CANVAS,
+                style=26.0,
+                content=0.8,
+                frozen_content=0.8,
+                detail=3000.0,
+                stability=300.0,
+                kept=0.6,
+                seed=34,
+            ),
+        ),
     ),
     "wave": Shipped(
         "GreatWave.png",
@@ -66,6 +91,16 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_ON_CANVAS, content=1.0, quiet=500.0, lattice=5000.0),
             replace(_SHARP, style=16.0, quiet=500.0, lattice=5000.0, kept=0.35),
+            replace(
+                _SHARP,
+                style=16.0,
+                quiet=500.0,
+                detail=3000.0,
+                lattice=5000.0,
+                stability=16.0,
+                learning_rate=1.2e-3,
+                seed=22,
+            ),
         ),
     ),
     "cafe": Shipped(
@@ -79,6 +114,8 @@ SHIPPED: dict[str, Shipped] = {
             replace(_SHARP, style=20.0, content=0.8, stability=14.0, seed=3),
             replace(_OFF_GRID, style=22.0, learning_rate=1e-3, seed=5),
             replace(_OFF_GRID, style=32.0, stability=26.0, learning_rate=1.3e-3, seed=8),
+            replace(_CLEAR_CAFE, painted_grain=2.5, seed=15),
+            replace(_CLEAR_CAFE, painted_grain=2.5, frame=2000.0, seed=46),
         ),
     ),
     "auvers": Shipped(
@@ -89,6 +126,8 @@ SHIPPED: dict[str, Shipped] = {
             _ON_CANVAS,
             replace(_SHARP, style=16.0, content=0.8),
             replace(_SHARPEST, content=0.8, kept=0.15),
+            replace(_CLEAR_AUVERS, seed=25),
+            replace(_CLEAR_AUVERS, frame=2000.0, seed=45),
         ),
     ),
     "poppies": Shipped(
@@ -100,6 +139,17 @@ SHIPPED: dict[str, Shipped] = {
             replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
             replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
             replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0, stability=10.0, kept=0.4),
+            replace(
+                _SHARPEST,
+                style=24.0,
+                content=1.1,
+                quiet=500.0,
+                detail=3000.0,
+                vivid=2.0,
+                painted_grain=2.0,
+                stability=24.0,
+                seed=26,
+            ),
         ),
     ),
     "summertime": Shipped(
@@ -107,20 +157,11 @@ SHIPPED: dict[str, Shipped] = {
         Origin("Summertime", "Mary Cassatt", "1894", _PUBLIC_DOMAIN, _GCOMPRIS),
         replace(_CALM_LONGER, tone=True),
         start="starry",
-        # Without a canvas: it has strokes in every sky already. Brighter, and the scene is clearer.
+        # Brighter first, then clearer.
         finishing=(
-            replace(
-                _CALM_LONGER,
-                tone=True,
-                style=20.0,
-                content=0.55,
-                frozen_content=0.55,
-                stability=80.0,
-                learning_rate=1.2e-3,
-                warm_up=0,
-                freeze_at=0.0,
-                seed=4,
-            ),
+            replace(_OFF_CANVAS, style=20.0, content=0.55, frozen_content=0.55, stability=80.0, seed=4),
+            _CLEAR_SUMMER,
+            replace(_CLEAR_SUMMER, frame=2000.0, seed=47),
         ),
     ),
 }

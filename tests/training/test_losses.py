@@ -37,6 +37,34 @@ def test_hatch_counts_where_the_photo_is_flat_and_only_there() -> None:
     assert float(losses.quiet_loss(FLAT, FLAT)) == 0.0
 
 
+def test_an_eye_that_pales_counts_and_strokes_beside_it_do_not() -> None:
+    def with_mark(depth: float) -> torch.Tensor:
+        picture = FLAT.clone()
+        picture[..., 30:36, 30:36] -= depth
+        return picture
+
+    photo = with_mark(0.3)
+    paler, gone, lighter = (float(losses.detail_loss(with_mark(depth), photo)) for depth in (0.15, 0.0, -0.3))
+    assert 0.0 < paler < gone < lighter
+    assert float(losses.detail_loss(photo, photo)) == 0.0
+    assert float(losses.detail_loss(with_mark(0.5), photo)) == 0.0
+    stroked = photo.clone()
+    stroked[..., 4:8, :] += 0.3
+    assert float(losses.detail_loss(stroked, photo)) < 0.01 * gone
+
+
+def test_a_line_along_an_edge_counts_unless_the_photo_has_it() -> None:
+    lined = FLAT.clone()
+    lined[..., 3:5] -= 0.2
+    inside = FLAT.clone()
+    inside[..., 30:32] -= 0.2
+    assert float(losses.frame_loss(lined, FLAT)) > 10 * float(losses.frame_loss(inside, FLAT))
+    assert float(losses.frame_loss(lined, lined)) == 0.0
+    for turns in range(1, 4):
+        turned = float(losses.frame_loss(torch.rot90(lined, turns, (2, 3)), FLAT))
+        assert turned == pytest.approx(float(losses.frame_loss(lined, FLAT)))
+
+
 def test_a_pattern_on_the_grid_counts_and_texture_does_not() -> None:
     torch.manual_seed(1)
     dots, texture = FLAT.repeat(1, 1, 3, 3), 0.5 + 0.2 * torch.randn(1, 3, 192, 192)

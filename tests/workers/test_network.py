@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from workers.classic_network import TransformerNet, load_classic
 from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, Norm, StyleNetwork, Widths, load, save
@@ -90,6 +91,23 @@ def test_a_tile_with_margin_equals_the_whole() -> None:
     tile = frame[:, :, inside.start - RECEPTIVE_FIELD_PX : inside.stop + RECEPTIVE_FIELD_PX]
     painted = network.paint(tile)[:, :, RECEPTIVE_FIELD_PX:-RECEPTIVE_FIELD_PX]
     assert torch.allclose(painted, network.paint(frame)[:, :, inside], atol=1e-5)
+
+
+def test_levelled_sub_pixels_agree_on_flat_grey_and_keep_what_edges_made_of_them() -> None:
+    torch.manual_seed(3)
+    network = StyleNetwork(SMALL).eval()
+    network.head.conv.weight.data += 0.1 * torch.randn_like(network.head.conv.weight)
+    network.head.conv.bias.data += 0.1 * torch.randn_like(network.head.conv.bias)
+    grey, photo = torch.full((1, 3, 64, 64), 0.5), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        dotted, painted = network(grey), network(photo)
+        network.level_subpixels()
+        level, levelled = network(grey), network(photo)
+    assert dotted.flatten(2).std(2).max() > 0.02
+    assert level.flatten(2).std(2).max() < 1e-5
+    # The mean over the four stays what it was.
+    assert torch.allclose(F.avg_pool2d(levelled, 2), F.avg_pool2d(painted, 2), atol=1e-5)
+    assert not torch.allclose(levelled, painted, atol=1e-2)
 
 
 def test_a_fresh_network_paints_flat_grey_without_dots() -> None:
