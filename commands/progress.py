@@ -21,6 +21,12 @@ def counted(number: int | None, noun: str) -> str:
     return f"{'?' if number is None else number} {noun}{'' if number == 1 else 's'}"
 
 
+def _speed(progress: JobProgress) -> str:
+    """Nothing is said of a speed before there is one."""
+    in_flight = f"{progress.in_flight} in flight"
+    return f"{progress.fps:.1f} FPS, {in_flight}" if progress.fps else in_flight
+
+
 class Display(Protocol):
     """Shows jobs. Called from the jobs' threads."""
 
@@ -66,7 +72,7 @@ class Bars:
 
     def update(self, task: PaintTask, progress: JobProgress) -> None:
         """Move a job's bar."""
-        speed = f"{progress.fps:.1f} FPS, {progress.in_flight} in flight"
+        speed = _speed(progress)
         self._bars.update(self._rows[task], completed=progress.done, total=progress.total, speed=speed)
         self._frames[task] = (progress.done, progress.total or 0)
         done, total = (sum(column) for column in zip(*self._frames.values(), strict=True))
@@ -108,7 +114,7 @@ class Lines:
             eta = f", {max(0, total - progress.done) / progress.fps:.0f} s left"
         self.say(
             f"{task.source.name} → {task.style.name}: {progress.done}/{counted(total or None, 'frame')}, "
-            f"{progress.fps:.1f} FPS, {progress.in_flight} in flight{eta}"
+            f"{_speed(progress)}{eta}"
         )
 
     def end(self, task: PaintTask, text: str) -> None:

@@ -58,8 +58,8 @@ class Recipe:
     # Half the way to the painting's brightness and contrast, frame by frame (workers/canvas.py).
     tone: bool = True
     # Share of the weights a run began with that stays in its end (WiSE-FT, Wortsman et al. 2022). Of wave's sharp
-    # finishing, which swallowed eyes, 0.35 kept two thirds of the gain in style (0.377 to 0.306, now 0.329) and a
-    # third of the loss in content (1.60 to 1.91, now 1.71).
+    # finishing, which swallowed eyes, 0.35 kept two thirds of the gain in style (0.377 to 0.306, so 0.329) and a
+    # third of the loss in content (1.60 to 1.91, so 1.71).
     kept: float = 0.0
     seed: int = 1
     # Name of the style whose weights the run began with; empty for a run from nothing.

@@ -75,7 +75,6 @@ class Run:
         if style.widths != self.recipe.widths:
             raise UsageError(f"a network of {style.widths} cannot start one of {self.recipe.widths}")
         self.network.load_state_dict(style.state_dict(), strict=False)
-        self.network.level_subpixels()
         if self.recipe.kept:
             self._begun = style.state_dict()
         for norm in _norms(self.network):
@@ -117,6 +116,8 @@ class Run:
         weights = network.state_dict()
         for name, begun in self._begun.items():
             weights[name].lerp_(begun, self.recipe.kept)
+        # What it began with may be older than this promise.
+        network.level_subpixels()
         return network
 
     def _learn(self, photo: Tensor, content: Tensor, shake: Shake, rng: np.random.Generator) -> losses.Terms:

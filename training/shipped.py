@@ -40,8 +40,8 @@ _SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning
 _OFF_GRID = replace(_SHARP, content=0.7, lattice=30000.0, quiet=600.0)
 
 
-# The last rounds have `detail`: eyes, mouths and letters come back, and the style comes nearer as well. Where it drew
-# lines along the edges, one more has `frame`.
+# The last rounds have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one more has
+# `frame`. What ships came there by more and shorter rounds, tried one after the other: the cards have them all.
 _CLEAR_CAFE = replace(_OFF_GRID, style=60.0, detail=3000.0, lattice=5000.0, stability=450.0, learning_rate=1.3e-3)
 _CLEAR_AUVERS = replace(_SHARPEST, style=24.0, content=0.8, detail=3000.0, stability=30.0)
 # The same for what has strokes in every sky already and needs no canvas.

@@ -157,12 +157,14 @@ def test_a_place_kept_for_a_stream_that_does_not_come_is_free_again(opened: Tran
     ("painters", "round_trip_s", "places"),
     [
         ([], 0.1, 1),
-        ([WorkerBeat("w", "wave", "cpu", 2)], 0.1, 2),
+        ([WorkerBeat("w", "wave", "cpu", 2)], 0.1, 3),
+        ([WorkerBeat("w", "wave", "cpu", 2)], 0.0002, 2),
         ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.0002, 1),
+        ([WorkerBeat("w", "wave", "cpu", 1, fps=25.0, busy=1.0)], 0.01, 2),
         ([WorkerBeat("w", "wave", "cpu", 1, fps=8.0, busy=0.5)], 0.1, 4),
         ([WorkerBeat(f"w{n}", "wave", "cpu", 1, fps=16.0, busy=1.0) for n in range(4)], 0.1, 11),
     ],
-    ids=["nobody paints", "idle", "near", "far", "four, far"],
+    ids=["nobody paints", "idle, far", "idle, near", "near", "in the next town", "far", "four, far"],
 )
 def test_the_window_is_wider_from_far_away(painters: list[WorkerBeat], round_trip_s: float, places: int) -> None:
     assert live_places(painters, round_trip_s) == places

@@ -14,12 +14,12 @@ from training.photos import PhotoSet, list_photos
 from training.recipe import Recipe
 from training.run import DivergedError, Run
 from training.train import Progress, Trained, read_painting, train
-from workers.network import StyleNetwork, Widths, load
+from workers.network import StyleNetwork, Widths, load, save
 
 # Each trains for real, if only a few iterations.
 pytestmark = pytest.mark.slow
 
-TINY = Recipe(crop_px=64, batch=2, warm_up=3, freeze_at=0.5, widths=Widths(4, 4, 4, 1))
+TINY = Recipe(crop_px=64, batch=2, warm_up=3, freeze_at=0.5, frame=100.0, widths=Widths(4, 4, 4, 1))
 
 
 def _train(studio: Path, out: str, **options: Any) -> Trained:
@@ -109,6 +109,27 @@ def test_some_of_the_weights_it_began_with_can_stay(studio: Path) -> None:
     assert not torch.allclose(begun, end, atol=1e-3)
     assert torch.allclose(between, (begun + end) / 2, atol=1e-3)
     assert torch.equal(between, again)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_run_ends_without_dots_whatever_it_began_with(studio: Path, tmp_path: Path, kept: float) -> None:
+    torch.manual_seed(1)
+    dotted = StyleNetwork(TINY.widths)
+    dotted.head.conv.bias.data += 0.2 * torch.randn(12)
+    save(dotted, tmp_path / "dotted.safetensors")
+    recipe = replace(TINY, warm_up=0, freeze_at=0.0, kept=kept)
+    trained = _train(studio, f"level-{kept}", start=tmp_path / "dotted.safetensors", recipe=recipe)
+    painted = load(trained.weights)(torch.full((1, 3, 64, 64), 0.5))
+    # Weights are stored as fp16.
+    assert painted.flatten(2).std(2).max() < 2e-3
+
+
+def test_a_run_begun_before_there_was_detail_goes_on_without(studio: Path) -> None:
+    checkpoint = _train(studio, "older").checkpoint
+    state = torch.load(checkpoint, weights_only=True)
+    del state["recipe"]["detail"]
+    torch.save(state, checkpoint)
+    assert _train(studio, "older", recipe=None, iterations=None, resume=True).recipe.detail == 0.0
 
 
 def test_a_start_of_another_size_is_refused(studio: Path) -> None:
