@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -30,14 +29,6 @@ _GAP_PX = 6
 _MOMENTS = (0.15, 0.5, 0.85)
 
 
-@dataclass(frozen=True, slots=True)
-class Painted:
-    """One finished output of `painter paint --json`."""
-
-    style: str
-    output: Path
-
-
 def demo(
     clip: Annotated[Path, typer.Argument(help="The video to paint.")],
     style: Annotated[str, typer.Option(help="Styles, such as wave,starry.")] = "wave,starry",
@@ -47,7 +38,7 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     painted = _paint(clip, style, out)
     picture = out / "before-after.png"
-    before_after(clip, {one.style: one.output for one in painted}, picture)
+    before_after(clip, painted, picture)
     print(f"{picture}: frames before and after")
     painter = Path(os.path.relpath(sys.executable)).with_name("painter")
     print(f"next: {painter} up  (the page: your camera, painted as you watch)")
@@ -59,13 +50,14 @@ def before_after(source: Path, painted: Mapping[str, Path], picture: Path) -> No
     Image.fromarray(_sheet(rows, [source.stem, *painted])).save(picture)
 
 
-def _paint(clip: Path, styles: str, out: Path) -> list[Painted]:
+def _paint(clip: Path, styles: str, out: Path) -> dict[str, Path]:
+    """Return each style's finished output."""
     command = [sys.executable, "-m", "cli", "paint", str(clip), "--style", styles, "-o", str(out), "--fresh", "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
     reports = json.loads(done.stdout)["outputs"]
-    return [Painted(report["style"], Path(report["output"])) for report in reports]
+    return {report["style"]: Path(report["output"]) for report in reports}
 
 
 def _times_s(source: Path) -> Sequence[float | None]:

@@ -106,7 +106,7 @@ class Lines:
     def update(self, task: PaintTask, progress: JobProgress) -> None:
         """Say how far a job is, at most every two seconds."""
         now_s = self._clock()
-        if now_s < self._next_s.get(task, 0.0):
+        if now_s < self._next_s[task]:
             return
         self._next_s[task] = now_s + _LINE_S
         total, eta = progress.total, ""

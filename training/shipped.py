@@ -38,7 +38,9 @@ _SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning
 
 # Much style puts dots on the network's grid: 5 of 255 on a flat wall.
 _OFF_GRID = replace(_SHARP, content=0.7, lattice=30000.0, quiet=600.0)
-
+# What flat prints want: calm paper.
+_SHARP_WAVE = replace(_SHARP, style=16.0, quiet=500.0, lattice=5000.0)
+_SHARPEST_POPPIES = replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0)
 
 # The last rounds have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one more has
 # `frame`. What ships came there by more and shorter rounds, tried one after the other: the cards have them all.
@@ -90,17 +92,8 @@ SHIPPED: dict[str, Shipped] = {
         start="starry",
         finishing=(
             replace(_ON_CANVAS, content=1.0, quiet=500.0, lattice=5000.0),
-            replace(_SHARP, style=16.0, quiet=500.0, lattice=5000.0, kept=0.35),
-            replace(
-                _SHARP,
-                style=16.0,
-                quiet=500.0,
-                detail=3000.0,
-                lattice=5000.0,
-                stability=16.0,
-                learning_rate=1.2e-3,
-                seed=22,
-            ),
+            replace(_SHARP_WAVE, kept=0.35),
+            replace(_SHARP_WAVE, detail=3000.0, stability=16.0, learning_rate=1.2e-3, seed=22),
         ),
     ),
     "cafe": Shipped(
@@ -139,18 +132,8 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
             replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
-            replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0, stability=10.0, kept=0.4),
-            replace(
-                _SHARPEST,
-                style=24.0,
-                content=1.1,
-                quiet=500.0,
-                detail=3000.0,
-                vivid=2.0,
-                painted_grain=2.0,
-                stability=24.0,
-                seed=26,
-            ),
+            replace(_SHARPEST_POPPIES, stability=10.0, kept=0.4),
+            replace(_SHARPEST_POPPIES, style=24.0, detail=3000.0, stability=24.0, seed=26),
         ),
     ),
     "summertime": Shipped(
