@@ -80,7 +80,14 @@ def _classic(recipe: Recipe) -> Recipe:
     # Its files have no place for a canvas or for frozen statistics: it is painted as it comes out, with the statistics
     # of the frame, so that is what the losses are to see.
     return replace(
-        recipe, tone=False, grain=0.0, freeze_at=2.0, frozen_content=0.0, learning_rate=1e-3, final_learning_rate=1e-4
+        recipe,
+        tone=False,
+        grain=0.0,
+        sharpen=0.0,
+        freeze_at=2.0,
+        frozen_content=0.0,
+        learning_rate=1e-3,
+        final_learning_rate=1e-4,
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from pipeline.errors import PipelineError, UsageError
 from training import losses
 from training.backbone import Backbone
-from training.canvas import Grain, Tone
+from training.canvas import Grain, Tone, sharpened
 from training.palette import Palette
 from training.photos import PhotoSet
 from training.recipe import Recipe
@@ -157,7 +157,7 @@ class Run:
             fields = self.grain.draw(rng, len(photo), photo.shape[-1])
             fields = torch.cat([fields, shake.move(fields[:1])])
             pictures = self.grain.lay(pictures, fields, self.recipe.grain)
-        both = self.network(pictures)
+        both = sharpened(self.network(pictures), self.recipe.sharpen)
         return both[: len(photo)], both[len(photo) :]
 
     def _perceptual(self, painted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
@@ -218,8 +218,9 @@ class Run:
         return self.grain.lay(photo, self.grain.draw(rng, len(photo), photo.shape[-1]), self.recipe.grain)
 
     def _fresh_network(self) -> StyleNetwork:
-        canvas = Canvas(self.recipe.painted_grain, self.tone.told() if self.tone else None)
-        return StyleNetwork(self.recipe.widths, normed=True, canvas=canvas)
+        recipe = self.recipe
+        canvas = Canvas(recipe.painted_grain, self.tone.told() if self.tone else None, recipe.sharpen)
+        return StyleNetwork(recipe.widths, normed=True, canvas=canvas)
 
     def _fresh_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.network.parameters(), lr=self.recipe.learning_rate)

@@ -15,7 +15,7 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 
 # Without grain and tone: calm pictures, and a good place to begin.
-_QUIET = Recipe(content=1.5, detail=0.0, tone=False)
+_QUIET = Recipe(content=1.5, detail=0.0, tone=False, sharpen=0.0)
 _CALM_LONGER = replace(_QUIET, frozen_content=0.6, quiet=1500.0, freeze_at=0.5)
 # On its canvas from the first step, with the norms as they will ship: strokes in skies after 300 iterations.
 _ON_CANVAS = Recipe(
@@ -30,6 +30,7 @@ _ON_CANVAS = Recipe(
     freeze_at=0.0,
     grain=8.0,
     painted_grain=4.0,
+    sharpen=0.0,
 )
 # And once more for edges and colour: most of what the others still lacked lay in the backbone's first two layers.
 _SHARP = replace(_ON_CANVAS, style=14.0, content=1.0, variation=0.002, stability=12.0, seed=2)

@@ -1,6 +1,6 @@
-"""What a style does to a whole frame around its network: the canvas' grain below it, its painting's tone over it.
+"""What a style does to a whole frame around its network: grain below it, crisp edges and its painting's tone over it.
 
-Both look at the frame as a whole, so that tiles agree, and at nothing but the frame, so that workers do. What a style
+All look at the frame as a whole, so that tiles agree, and at nothing but the frame, so that workers do. What a style
 wants is written into its weights files: it was trained so.
 """
 
@@ -24,6 +24,8 @@ LEAST_GAIN, MOST_GAIN = 0.6, 1.6
 MOST_TINT = 16.0
 # Beyond it the grain would show.
 MOST_GRAIN = 32.0
+# Beyond it every edge has a halo.
+MOST_SHARPEN = 2.0
 # Luma of blue, green and red (BT.601, as OpenCV's grey).
 LUMA_BGR = np.array([0.114, 0.587, 0.299])
 # Mean and deviation of a large frame are taken from every eighth pixel both ways.
@@ -43,17 +45,29 @@ class Tone:
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """`grain`: how strong a grain lies over the frame, of 255; 0 is none. `tone`: None leaves it as painted."""
+    """`grain`: how strong a grain lies over the frame, of 255; 0 is none. `tone`: None leaves it as painted.
+
+    `sharpen`: how much of what a small blur takes away is added (an unsharp mask). The network makes its finest strokes
+    at half the frame's size and doubles them smoothly, so its edges are softer than a brush's.
+    """
 
     grain: float = 0.0
     tone: Tone | None = None
+    sharpen: float = 0.0
 
     def prepared(self, pixels: Pixels) -> Pixels:
         """What the network is to see of H×W×3 uint8 BGR `pixels`."""
         return grain.lay(pixels, self.grain) if self.grain else pixels
 
     def finished(self, painted: Pixels) -> Pixels:
-        """H×W×3 uint8 BGR as the network painted it, in the painting's tone."""
+        """H×W×3 uint8 BGR as the network painted it, with crisp edges and in the painting's tone."""
+        if self.sharpen:
+            # 5×5 binomial (1 4 6 4 1), which OpenCV takes for this size; 0.65 ms at 640×480.
+            soft = cv2.GaussianBlur(painted, (5, 5), 0)
+            painted = np.asarray(cv2.addWeighted(painted, 1.0 + self.sharpen, soft, -self.sharpen, 0.0), np.uint8)
+        return self._toned(painted)
+
+    def _toned(self, painted: Pixels) -> Pixels:
         if self.tone is None:
             return painted
         sampled = _sampled(painted)
@@ -68,7 +82,7 @@ class Canvas:
 
     def written(self) -> dict[str, str]:
         """As words for the metadata of a weights file; `Canvas.read` reads them."""
-        words = {"grain": f"{self.grain:.2f}"}
+        words = {"grain": f"{self.grain:.2f}", "sharpen": f"{self.sharpen:.2f}"}
         if self.tone is not None:
             words["tone"] = " ".join(f"{value:.2f}" for value in (*self.tone.mean, self.tone.deviation))
         return words
@@ -76,16 +90,19 @@ class Canvas:
     @staticmethod
     def read(words: Mapping[str, str]) -> Canvas:
         """Raises ValueError for what `written` does not write; nothing written is a canvas without either."""
-        strength, tone = float(words.get("grain", "0")), None
+        tone = None
+        strength, sharpen = float(words.get("grain", "0")), float(words.get("sharpen", "0"))
         if not 0.0 <= strength <= MOST_GRAIN:
             raise ValueError(f"a canvas' grain is a number from 0 to {MOST_GRAIN:g}")
+        if not 0.0 <= sharpen <= MOST_SHARPEN:
+            raise ValueError(f"a canvas is sharpened by a number from 0 to {MOST_SHARPEN:g}")
         if "tone" in words:
             values = [float(value) for value in words["tone"].split()[:5]]
             # NaN passes neither comparison.
             if len(values) != 4 or not all(0.0 <= value <= 255.0 for value in values):
                 raise ValueError("a painting's tone is four numbers from 0 to 255")
             tone = Tone((values[0], values[1], values[2]), values[3])
-        return Canvas(strength, tone)
+        return Canvas(strength, tone, sharpen)
 
 
 def _sampled(pixels: Pixels) -> Pixels:

@@ -6,6 +6,7 @@ AVX-512 and BF16, November 2026), a file shared between processes would save les
 
 import threading
 from collections import OrderedDict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ _KEPT_SIZES = 4
 
 def canvas_of(model: ov.Model) -> Canvas:
     """What an exported graph wants around it. Raises ValueError for words that no export writes."""
-    keys = [key for key in ("grain", "tone") if model.has_rt_info([RT_INFO, key])]
+    keys = [field.name for field in fields(Canvas) if model.has_rt_info([RT_INFO, field.name])]
     return Canvas.read({key: model.get_rt_info([RT_INFO, key]).astype(str) for key in keys})
 
 

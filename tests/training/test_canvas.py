@@ -1,9 +1,9 @@
-"""Training sees the canvas that workers paint on: the same grain and tone, as tensors."""
+"""Training sees the canvas that workers paint on: the same grain, edges and tone, as tensors."""
 
 import numpy as np
 import torch
 
-from training.canvas import Grain, Tone
+from training.canvas import Grain, Tone, sharpened
 from workers import canvas, grain
 
 Pixels = np.ndarray
@@ -31,6 +31,12 @@ def test_the_tone_of_training_is_that_of_painting() -> None:
     tone = Tone.of(_tensor(painting))
     mine = _pixels(tone.finished(_tensor(frame)))
     assert np.abs(mine - canvas.Canvas(tone=tone.told()).finished(frame)).max() <= 1.5
+
+
+def test_edges_are_as_crisp_in_training_as_in_painting() -> None:
+    frame = np.random.default_rng(3).integers(60, 190, (40, 56, 3), dtype=np.uint8)
+    mine = _pixels(sharpened(_tensor(frame), 0.5))
+    assert np.abs(mine - canvas.Canvas(sharpen=0.5).finished(frame)).max() <= 1.0  # rounded twice there
 
 
 def test_windows_of_the_canvas_are_drawn_by_chance_alone() -> None:

@@ -124,12 +124,13 @@ def test_a_run_ends_without_dots_whatever_it_began_with(studio: Path, tmp_path: 
     assert painted.flatten(2).std(2).max() < 2e-3
 
 
-def test_a_run_begun_before_there_was_detail_goes_on_without(studio: Path) -> None:
+def test_a_run_begun_before_there_was_a_term_goes_on_without(studio: Path) -> None:
     checkpoint = _train(studio, "older").checkpoint
     state = torch.load(checkpoint, weights_only=True)
-    del state["recipe"]["detail"]
+    del state["recipe"]["detail"], state["recipe"]["sharpen"]
     torch.save(state, checkpoint)
-    assert _train(studio, "older", recipe=None, iterations=None, resume=True).recipe.detail == 0.0
+    recipe = _train(studio, "older", recipe=None, iterations=None, resume=True).recipe
+    assert (recipe.detail, recipe.sharpen) == (0.0, 0.0)
 
 
 def test_a_start_of_another_size_is_refused(studio: Path) -> None:

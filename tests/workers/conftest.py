@@ -18,7 +18,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> StyleFiles:
     """Random weights whose painting spans dark to bright, so that a comparison compares something; on a canvas."""
     folder = tmp_path_factory.mktemp("styles")
     torch.manual_seed(7)
-    canvas = Canvas(8.0, Tone((90.0, 120.0, 150.0), 60.0))
+    canvas = Canvas(8.0, Tone((90.0, 120.0, 150.0), 60.0), 0.5)
     network = StyleNetwork(Widths(half=8, quarter=8, eighth=8, blocks=2), canvas=canvas).eval()
     with torch.no_grad():
         for module in network.modules():

@@ -64,17 +64,29 @@ def test_a_flat_painting_is_not_torn_apart_by_its_tone() -> None:
     assert Canvas(tone=TONE).finished(_grey(16, 16)).std() < 60
 
 
+def test_edges_become_crisper_and_level_areas_stay_as_they_are() -> None:
+    step = _grey(40, 40, 100)
+    step[:, 20:] = 140
+    finished = Canvas(sharpen=0.5).finished(step)[20, :, 0].astype(int)
+    assert finished[20] - finished[19] > 40
+    assert (finished[:17] == 100).all() and (finished[23:] == 140).all()
+
+
 def test_without_grain_and_tone_nothing_happens(photo: Pixels) -> None:
     assert np.array_equal(Canvas().finished(Canvas().prepared(photo)), photo)
 
 
 def test_both_engines_read_the_canvas_from_their_files(tiny: StyleFiles) -> None:
-    wanted = Canvas(STRENGTH, TONE)
+    wanted = Canvas(STRENGTH, TONE, 0.5)
     assert OpenVinoEngine(tiny.export, threads=1).canvas == wanted
     assert load_torch_engine(tiny.torch_file, device="cpu", threads=1).canvas == wanted
 
 
-@pytest.mark.parametrize("canvas", [Canvas(), Canvas(STRENGTH), Canvas(tone=TONE)], ids=["none", "grain", "tone"])
+@pytest.mark.parametrize(
+    "canvas",
+    [Canvas(), Canvas(STRENGTH), Canvas(tone=TONE), Canvas(sharpen=0.5)],
+    ids=["none", "grain", "tone", "crisp"],
+)
 def test_what_is_written_is_read(canvas: Canvas) -> None:
     assert Canvas.read(canvas.written()) == canvas
 
@@ -89,3 +101,9 @@ def test_a_damaged_tone_is_refused(tone: str) -> None:
 def test_a_damaged_grain_is_refused(strength: str) -> None:
     with pytest.raises(ValueError, match=r"grain is a number|could not convert"):
         Canvas.read({"grain": strength})
+
+
+@pytest.mark.parametrize("share", ["", "nan", "-0.1", "2.5", "x"])
+def test_a_damaged_sharpening_is_refused(share: str) -> None:
+    with pytest.raises(ValueError, match=r"sharpened by a number|could not convert"):
+        Canvas.read({"sharpen": share})
