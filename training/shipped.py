@@ -44,8 +44,12 @@ _SHARP_WAVE = replace(_SHARP, style=16.0, quiet=500.0, lattice=5000.0)
 _SHARPEST_POPPIES = replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0)
 
 # The last rounds have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one more has
-# `frame`. What ships came there by more and shorter rounds, tried one after the other: the cards have them all.
+# `frame`. The very last have `sharpen`: nearer to the painting, so there was room for more `stability`. What ships came
+# there by more and shorter rounds, tried one after the other: the cards have them all.
+_CLEAR_WAVE = replace(_SHARP_WAVE, detail=3000.0, learning_rate=1.2e-3)
+_CLEAR_POPPIES = replace(_SHARPEST_POPPIES, detail=3000.0)
 _CLEAR_CAFE = replace(_OFF_GRID, style=60.0, detail=3000.0, lattice=5000.0, stability=450.0, learning_rate=1.3e-3)
+_CALM_CAFE = replace(_CLEAR_CAFE, painted_grain=3.5, frame=2000.0, kept=0.3)
 _CLEAR_AUVERS = replace(_SHARPEST, style=24.0, content=0.8, detail=3000.0, stability=30.0)
 # The same for what has strokes in every sky already and needs no canvas.
 _OFF_CANVAS = replace(_CALM_LONGER, tone=True, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0)
@@ -83,6 +87,16 @@ SHIPPED: dict[str, Shipped] = {
                 kept=0.6,
                 seed=34,
             ),
+            replace(
+                _OFF_CANVAS,
+                style=26.0,
+                content=0.9,
+                frozen_content=0.9,
+                detail=3000.0,
+                stability=600.0,
+                sharpen=0.45,
+                seed=71,
+            ),
         ),
     ),
     "wave": Shipped(
@@ -94,7 +108,8 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_ON_CANVAS, content=1.0, quiet=500.0, lattice=5000.0),
             replace(_SHARP_WAVE, kept=0.35),
-            replace(_SHARP_WAVE, detail=3000.0, stability=16.0, learning_rate=1.2e-3, seed=22),
+            replace(_CLEAR_WAVE, stability=16.0, seed=22),
+            replace(_CLEAR_WAVE, style=18.0, content=1.3, stability=100.0, sharpen=0.5, painted_grain=3.0, seed=61),
         ),
     ),
     "cafe": Shipped(
@@ -110,7 +125,8 @@ SHIPPED: dict[str, Shipped] = {
             replace(_OFF_GRID, style=32.0, stability=26.0, learning_rate=1.3e-3, seed=8),
             replace(_CLEAR_CAFE, painted_grain=2.5, seed=15),
             replace(_CLEAR_CAFE, painted_grain=2.5, frame=2000.0, seed=46),
-            replace(_CLEAR_CAFE, painted_grain=3.5, stability=1100.0, frame=2000.0, kept=0.3, seed=48),
+            replace(_CALM_CAFE, stability=1100.0, seed=48),
+            replace(_CALM_CAFE, stability=1800.0, lattice=12000.0, sharpen=0.5, seed=71),
         ),
     ),
     "auvers": Shipped(
@@ -123,6 +139,16 @@ SHIPPED: dict[str, Shipped] = {
             replace(_SHARPEST, content=0.8, kept=0.15),
             replace(_CLEAR_AUVERS, seed=25),
             replace(_CLEAR_AUVERS, frame=2000.0, seed=45),
+            replace(
+                _CLEAR_AUVERS,
+                style=30.0,
+                stability=60.0,
+                lattice=15000.0,
+                quiet=500.0,
+                frame=2000.0,
+                sharpen=0.5,
+                seed=71,
+            ),
         ),
     ),
     "poppies": Shipped(
@@ -134,7 +160,17 @@ SHIPPED: dict[str, Shipped] = {
             replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
             replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
             replace(_SHARPEST_POPPIES, stability=10.0, kept=0.4),
-            replace(_SHARPEST_POPPIES, style=24.0, detail=3000.0, stability=24.0, seed=26),
+            replace(_CLEAR_POPPIES, style=24.0, stability=24.0, seed=26),
+            replace(
+                _CLEAR_POPPIES,
+                style=30.0,
+                content=1.2,
+                stability=60.0,
+                lattice=8000.0,
+                quiet=700.0,
+                sharpen=0.5,
+                seed=71,
+            ),
         ),
     ),
     "summertime": Shipped(
@@ -147,6 +183,7 @@ SHIPPED: dict[str, Shipped] = {
             replace(_OFF_CANVAS, style=20.0, content=0.55, frozen_content=0.55, stability=80.0, seed=4),
             _CLEAR_SUMMER,
             replace(_CLEAR_SUMMER, frame=2000.0, kept=0.6, seed=47),
+            replace(_CLEAR_SUMMER, frame=2000.0, stability=1000.0, sharpen=0.5, kept=0.65, seed=71),
         ),
     ),
 }
