@@ -219,7 +219,7 @@ class Run:
 
     def _fresh_network(self) -> StyleNetwork:
         recipe = self.recipe
-        canvas = Canvas(recipe.painted_grain, self.tone.told() if self.tone else None, recipe.sharpen)
+        canvas = Canvas(recipe.painted_grain, self.tone.told() if self.tone else None, recipe.painted_sharpen)
         return StyleNetwork(recipe.widths, normed=True, canvas=canvas)
 
     def _fresh_optimizer(self) -> torch.optim.Adam:

@@ -15,7 +15,7 @@ _GCOMPRIS, _OPENCV = "Debian gcompris-qt-data 3.1", "Debian opencv-doc 4.6.0"
 
 
 # Without grain and tone: calm pictures, and a good place to begin.
-_QUIET = Recipe(content=1.5, detail=0.0, tone=False, sharpen=0.0)
+_QUIET = Recipe(content=1.5, detail=0.0, tone=False, painted_sharpen=0.0)
 _CALM_LONGER = replace(_QUIET, frozen_content=0.6, quiet=1500.0, freeze_at=0.5)
 # On its canvas from the first step, with the norms as they will ship: strokes in skies after 300 iterations.
 _ON_CANVAS = Recipe(
@@ -30,7 +30,7 @@ _ON_CANVAS = Recipe(
     freeze_at=0.0,
     grain=8.0,
     painted_grain=4.0,
-    sharpen=0.0,
+    painted_sharpen=0.0,
 )
 # And once more for edges and colour: most of what the others still lacked lay in the backbone's first two layers.
 _SHARP = replace(_ON_CANVAS, style=14.0, content=1.0, variation=0.002, stability=12.0, seed=2)
@@ -44,7 +44,7 @@ _SHARP_WAVE = replace(_SHARP, style=16.0, quiet=500.0, lattice=5000.0)
 _SHARPEST_POPPIES = replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0)
 
 # The last rounds have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one more has
-# `frame`. The very last have `sharpen`: nearer to the painting, so there was room for more `stability`. What ships came
+# `frame`. The very last are sharpened: nearer to the painting, so there was room for more `stability`. What ships came
 # there by more and shorter rounds, tried one after the other: the cards have them all.
 _CLEAR_WAVE = replace(_SHARP_WAVE, detail=3000.0, learning_rate=1.2e-3)
 _CLEAR_POPPIES = replace(_SHARPEST_POPPIES, detail=3000.0)
@@ -94,7 +94,8 @@ SHIPPED: dict[str, Shipped] = {
                 frozen_content=0.9,
                 detail=3000.0,
                 stability=600.0,
-                sharpen=0.45,
+                sharpen=0.5,
+                painted_sharpen=0.45,
                 seed=71,
             ),
         ),
@@ -109,7 +110,16 @@ SHIPPED: dict[str, Shipped] = {
             replace(_ON_CANVAS, content=1.0, quiet=500.0, lattice=5000.0),
             replace(_SHARP_WAVE, kept=0.35),
             replace(_CLEAR_WAVE, stability=16.0, seed=22),
-            replace(_CLEAR_WAVE, style=18.0, content=1.3, stability=100.0, sharpen=0.5, painted_grain=3.0, seed=61),
+            replace(
+                _CLEAR_WAVE,
+                style=18.0,
+                content=1.3,
+                stability=100.0,
+                sharpen=0.5,
+                painted_sharpen=0.5,
+                painted_grain=3.0,
+                seed=61,
+            ),
         ),
     ),
     "cafe": Shipped(
@@ -126,7 +136,7 @@ SHIPPED: dict[str, Shipped] = {
             replace(_CLEAR_CAFE, painted_grain=2.5, seed=15),
             replace(_CLEAR_CAFE, painted_grain=2.5, frame=2000.0, seed=46),
             replace(_CALM_CAFE, stability=1100.0, seed=48),
-            replace(_CALM_CAFE, stability=1800.0, lattice=12000.0, sharpen=0.5, seed=71),
+            replace(_CALM_CAFE, stability=1800.0, lattice=12000.0, sharpen=0.5, painted_sharpen=0.5, seed=71),
         ),
     ),
     "auvers": Shipped(
@@ -147,6 +157,7 @@ SHIPPED: dict[str, Shipped] = {
                 quiet=500.0,
                 frame=2000.0,
                 sharpen=0.5,
+                painted_sharpen=0.5,
                 seed=71,
             ),
         ),
@@ -169,6 +180,7 @@ SHIPPED: dict[str, Shipped] = {
                 lattice=8000.0,
                 quiet=700.0,
                 sharpen=0.5,
+                painted_sharpen=0.5,
                 seed=71,
             ),
         ),
@@ -183,7 +195,9 @@ SHIPPED: dict[str, Shipped] = {
             replace(_OFF_CANVAS, style=20.0, content=0.55, frozen_content=0.55, stability=80.0, seed=4),
             _CLEAR_SUMMER,
             replace(_CLEAR_SUMMER, frame=2000.0, kept=0.6, seed=47),
-            replace(_CLEAR_SUMMER, frame=2000.0, stability=1000.0, sharpen=0.5, kept=0.65, seed=71),
+            replace(
+                _CLEAR_SUMMER, frame=2000.0, stability=1000.0, sharpen=0.5, painted_sharpen=0.5, kept=0.65, seed=71
+            ),
         ),
     ),
 }

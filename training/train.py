@@ -181,4 +181,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _recipe_of(state: dict[str, Any]) -> Recipe:
     # Runs begun before there were these go on without them.
-    return Recipe(**{"detail": 0.0, "sharpen": 0.0, **state["recipe"], "widths": Widths(**state["recipe"]["widths"])})
+    return Recipe(
+        **{"detail": 0.0, "painted_sharpen": 0.0, **state["recipe"], "widths": Widths(**state["recipe"]["widths"])}
+    )

@@ -127,10 +127,10 @@ def test_a_run_ends_without_dots_whatever_it_began_with(studio: Path, tmp_path: 
 def test_a_run_begun_before_there_was_a_term_goes_on_without(studio: Path) -> None:
     checkpoint = _train(studio, "older").checkpoint
     state = torch.load(checkpoint, weights_only=True)
-    del state["recipe"]["detail"], state["recipe"]["sharpen"]
+    del state["recipe"]["detail"], state["recipe"]["painted_sharpen"]
     torch.save(state, checkpoint)
     recipe = _train(studio, "older", recipe=None, iterations=None, resume=True).recipe
-    assert (recipe.detail, recipe.sharpen) == (0.0, 0.0)
+    assert (recipe.detail, recipe.painted_sharpen) == (0.0, 0.0)
 
 
 def test_a_start_of_another_size_is_refused(studio: Path) -> None:
