@@ -83,7 +83,7 @@ def _classic(recipe: Recipe) -> Recipe:
         recipe,
         tone=False,
         grain=0.0,
-        painted_sharpen=0.0,
+        sharpen=0.0,
         freeze_at=2.0,
         frozen_content=0.0,
         learning_rate=1e-3,

@@ -21,15 +21,15 @@ from workers.openvino_engine import canvas_of
 
 
 def ours(export: Path, size: tuple[int, int], *, threads: int = 1, precision: str = "f32") -> Paint:
-    """An exported style through OpenVINO, compiled for one frame size (width, height), as workers paint: on its canvas,
-    in its tone."""
+    """An exported style through OpenVINO, compiled for one frame size (width, height), as workers paint: on its
+    canvas."""
     canvas = canvas_of(ov.Core().read_model(export))
     paint = network_alone(export, size, threads=threads, precision=precision)
     return lambda pixels: canvas.finished(paint(canvas.prepared(pixels)))
 
 
 def network_alone(export: Path, size: tuple[int, int], *, threads: int = 1, precision: str = "f32") -> Paint:
-    """The same without canvas and tone."""
+    """The same without its canvas."""
     core = ov.Core()
     model = core.read_model(export)
     model.reshape([1, size[1], size[0], 3])

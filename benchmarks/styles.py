@@ -137,7 +137,7 @@ def speeds(export: Path, *, rounds: int = 5) -> dict[str, float]:
 
     Medians over rounds in which each has its turn: the same frame took 33 to 47 ms within a minute.
     """
-    # torch takes every core otherwise, for the peer as well: 1119 ms beside 2073.
+    # torch takes every core otherwise, for the peer as well: 1119 ms instead of 2073.
     torch.set_num_threads(1)
     rng = np.random.default_rng(1)
     frames = {label: rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8) for label, size in _SIZES.items()}

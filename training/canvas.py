@@ -48,7 +48,7 @@ class Grain:
 
 
 def sharpened(x: Tensor, share: float) -> Tensor:
-    """N x 3 x H x W with `share` of what a 5x5 binomial blur takes away added to it."""
+    """N x 3 x H x W with `share` of what a 5x5 binomial blur takes away added to it; not clamped, as painting is."""
     taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], dtype=x.dtype, device=x.device) / 16.0
     kernel = (taps[:, None] * taps).expand(x.shape[1], 1, 5, 5)
     soft = F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, groups=x.shape[1])

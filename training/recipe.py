@@ -57,10 +57,11 @@ class Recipe:
     painted_grain: float = 0.0
     # Half the way to the painting's brightness and contrast, frame by frame (workers/canvas.py).
     tone: bool = True
-    # How much of its finest detail a painting gets on top while it trains, and while it paints (workers/canvas.py):
-    # edges as crisp as a brush's. Trained through from the first step, the network gives less by itself and nothing is
-    # gained (Kandinsky, 20 minutes: style 0.338, content 1.02; painted alone 0.304 and 1.05; neither 0.335 and 0.98).
+    # How much of its finest detail a painting gets on top while it trains, for finishing a style that is good already.
+    # From the first step on the network gives less by itself and nothing is gained (Kandinsky, 20 minutes: style 0.338,
+    # content 1.02; with `painted_sharpen` alone 0.304 and 1.05; with neither 0.335 and 0.98).
     sharpen: float = 0.0
+    # And while it paints: edges as crisp as a brush's (workers/canvas.py).
     painted_sharpen: float = 0.5
     # Share of the weights a run began with that stays in its end (WiSE-FT, Wortsman et al. 2022). Of wave's sharp
     # finishing, which swallowed eyes, 0.35 kept two thirds of the gain in style (0.377 to 0.306, so 0.329) and a

@@ -157,7 +157,9 @@ class Run:
             fields = self.grain.draw(rng, len(photo), photo.shape[-1])
             fields = torch.cat([fields, shake.move(fields[:1])])
             pictures = self.grain.lay(pictures, fields, self.recipe.grain)
-        both = sharpened(self.network(pictures), self.recipe.sharpen)
+        both = self.network(pictures)
+        if self.recipe.sharpen:
+            both = sharpened(both, self.recipe.sharpen)
         return both[: len(photo)], both[len(photo) :]
 
     def _perceptual(self, painted: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:

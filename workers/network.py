@@ -4,7 +4,7 @@ After Johnson 2016 (arXiv 1603.08155), with four differences: pixel-unshuffle in
 at 1/8 of the frame (strokes are drawn large where they are cheap), one additive skip at 1/4, and norms that learn as
 instance norm (Ulyanov 2016, arXiv 1607.08022) but ship as part of the convolutions. So the network looks at no
 statistics of a frame: a tile with `RECEPTIVE_FIELD_PX` of margin equals the whole. What a frame as a whole gets,
-grain and tone, is the canvas around it (`workers/canvas.py`).
+grain, crisp edges and tone, is the canvas around it (`workers/canvas.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From any picture to its painting: canvas, pad to the network's multiple, tile what is too large, crop, tone, look.
+"""From any picture to its painting: canvas, pad to the network's multiple, tile what is too large, crop, finish, look.
 
 Invariant: the result has the source's shape, and tiling does not show, because tiles start on the network's grid
 and are cut where both neighbours see the same surroundings.

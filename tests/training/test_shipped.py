@@ -1,15 +1,18 @@
 """What ships is whole: six styles, each with its card, small enough, quiet on a flat wall, steady under a shift."""
 
 import json
-from pathlib import Path
+from dataclasses import asdict
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 
 from benchmarks.painters import network_alone
 from training.shipped import SHIPPED
+from workers.canvas import Canvas
 from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, load
+from workers.openvino_engine import canvas_of
 from workers.styles import SHIPPED as WEIGHTS
 
 NAMES = list(SHIPPED)
@@ -46,9 +49,21 @@ def test_a_style_starts_only_from_one_trained_before_it() -> None:
 @pytest.mark.parametrize("grey", [40, 128, 220])
 def test_a_flat_wall_gets_no_pattern_but_its_grain_s(name: str, grey: int) -> None:
     frame = np.full((240, 320, 3), grey, np.uint8)
-    painted = network_alone(Path(WEIGHTS / f"{name}.xml"), (320, 240))(frame).astype(float)
+    painted = network_alone(WEIGHTS / f"{name}.xml", (320, 240))(frame)
+    crisp = Canvas(sharpen=load(WEIGHTS / f"{name}.safetensors").canvas.sharpen).finished(painted)
     # Without grain: columns or dots of the pixel-shuffle, or a frame at the edges, would show as a spread.
-    assert painted.std((0, 1)).max() < 4.0
+    assert crisp.astype(float).std((0, 1)).max() < 4.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_style_s_files_its_card_and_its_recipe_agree_on_the_canvas(name: str) -> None:
+    canvas = load(WEIGHTS / f"{name}.safetensors").canvas
+    assert canvas_of(ov.Core().read_model(WEIGHTS / f"{name}.xml")) == canvas
+    card = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert card["canvas"] == canvas.written()
+    recipe = asdict(SHIPPED[name].finishing[-1])
+    assert (canvas.grain, canvas.sharpen) == (recipe["painted_grain"], recipe["painted_sharpen"])
+    assert {key: value for key, value in card["recipe"].items() if key != "start"}.items() <= recipe.items()
 
 
 @pytest.mark.parametrize("name", NAMES)

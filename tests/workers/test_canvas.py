@@ -72,7 +72,18 @@ def test_edges_become_crisper_and_level_areas_stay_as_they_are() -> None:
     assert (finished[:17] == 100).all() and (finished[23:] == 140).all()
 
 
-def test_without_grain_and_tone_nothing_happens(photo: Pixels) -> None:
+def test_black_and_white_stay_black_and_white_beside_a_crisp_edge() -> None:
+    step = _grey(20, 20, 0)
+    step[:, 10:] = 255
+    assert np.array_equal(Canvas(sharpen=1.0).finished(step), step)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 2), (17, 16)], ids=str)
+def test_a_picture_of_any_size_is_sharpened(shape: tuple[int, int]) -> None:
+    assert np.array_equal(Canvas(sharpen=0.5).finished(_grey(*shape)), _grey(*shape))
+
+
+def test_an_empty_canvas_changes_nothing(photo: Pixels) -> None:
     assert np.array_equal(Canvas().finished(Canvas().prepared(photo)), photo)
 
 
