@@ -24,7 +24,7 @@ LEAST_GAIN, MOST_GAIN = 0.6, 1.6
 MOST_TINT = 16.0
 # Beyond it the grain would show.
 MOST_GRAIN = 32.0
-# Halos begin at 1, and the painting gets no nearer from a half on.
+# A bound for damaged files: halos begin at 1, and the painting gets no nearer from a half on.
 MOST_SHARPEN = 2.0
 # Luma of blue, green and red (BT.601, as OpenCV's grey).
 LUMA_BGR = np.array([0.114, 0.587, 0.299])

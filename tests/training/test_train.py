@@ -49,8 +49,8 @@ def test_a_resumed_run_equals_one_never_stopped(studio: Path, stop_at: int) -> N
 def test_painting_is_sharpened_by_one_number_and_training_by_another(studio: Path) -> None:
     shares = {"neither": (0.0, 0.0), "painted": (0.0, 0.5), "trained": (0.5, 0.0)}
     neither, painted, trained = (
-        load(_train(studio, out, recipe=replace(TINY, sharpen=share, painted_sharpen=painted)).weights)
-        for out, (share, painted) in shares.items()
+        load(_train(studio, out, recipe=replace(TINY, sharpen=training, painted_sharpen=painting)).weights)
+        for out, (training, painting) in shares.items()
     )
     assert [network.canvas.sharpen for network in (neither, painted, trained)] == [0.0, 0.5, 0.0]
     assert torch.equal(_state(neither), _state(painted))
