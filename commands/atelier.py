@@ -58,7 +58,7 @@ class BatchAtelier:
         """Queue `source`, alone in its folder, which is this atelier's from now on. Raises `UsageError`."""
         find_style(style)
         try:
-            open_input(source, SinkOptions(), self._settings).close()
+            open_input(source, Options(look, SinkOptions()), self._settings).close()
         except UsageError as error:
             raise UsageError(str(error).replace(str(source), name)) from error
         number = secrets.token_hex(8)

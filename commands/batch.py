@@ -38,15 +38,19 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How all tasks of a batch are painted and written."""
+    """How all tasks of a batch are painted and written. `steady`: whether videos are painted without their noise."""
 
     look: Look
     sink: SinkOptions
+    steady: bool = True
 
 
-def open_input(path: Path, options: SinkOptions, settings: Settings) -> Source:
+def open_input(path: Path, options: Options, settings: Settings) -> Source:
     """Open one source as this batch reads it. Raises `UsageError`."""
-    return open_source(path, start_s=options.start_s, end_s=options.end_s, max_pixels=settings.max_pixels)
+    cut = options.sink
+    # The source is to come through as it is.
+    steady = options.steady and options.look.strength > 0
+    return open_source(path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels, steady=steady)
 
 
 class Batch:
@@ -95,9 +99,9 @@ class Batch:
 
     def _paint(self, task: PaintTask) -> Report:
         options = self._options
-        sink_options = replace(options.sink, painting=f"{_digest(task.style)} {options.look}")
+        sink_options = replace(options.sink, painting=f"{_digest(task.style)} {options.look} {options.steady}")
         with (
-            closing(open_input(task.source, options.sink, self._settings)) as source,
+            closing(open_input(task.source, options, self._settings)) as source,
             closing(open_sink(task.source, task.output, source.info, sink_options)) as sink,
         ):
             job = PaintJob(

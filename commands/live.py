@@ -38,6 +38,9 @@ Url = Annotated[str, typer.Option(help="A network stream: rtsp://â€¦ or http://â
 Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for viewers. Default: after its source.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
+Steady = Annotated[
+    bool, typer.Option("--steady/--no-steady", help="Take out noise first: where nothing moves, strokes stay.")
+]
 Size = Annotated[str, typer.Option(metavar="WxH", help="Paint at most this large, such as 640x480; asked of a camera.")]
 TargetFps = Annotated[
     float | None, typer.Option(min=1, max=240, help="Paint smaller until the workers hold this rate, and back.")
@@ -54,6 +57,7 @@ def live(
     name: Name = "",
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
+    steady: Steady = True,
     size: Size = "",
     target_fps: TargetFps = None,
     broker: BrokerUrl = "",
@@ -72,7 +76,7 @@ def live(
         stream = free_name(opened.transport, name, default_name)
         feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, Look(strength, keep_colours))
         stack.callback(feed.close)
-        painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps))
+        painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps), steady=steady)
         crew = stack.enter_context(Crew(opened, [card], None, show.say))
         painted.start()
         # Not before: a file's beginning would be dropped while the workers start.

@@ -16,6 +16,7 @@ from pipeline.queues import queue_of
 from pipeline.transport import Transport
 from producer.adapt import PERIOD_S, Pace, Seen, fitted, step
 from producer.live import LiveFeed
+from producer.steady import Steady
 
 # bigbuckbunny at 640×360, 2026-11: 63 KB and 37.6 dB a frame, beside 98 KB and 40.9 dB at 95; brush strokes hide the
 # difference, and the painting after it is encoded anew.
@@ -63,10 +64,11 @@ class Status:
 
 
 class LiveStream:
-    """A feed of pictures, each made smaller as wished, and its figures. The feed's owner closes it."""
+    """A feed of pictures, each made smaller and steadied as wished, and its figures. The feed's owner closes it."""
 
-    def __init__(self, feed: LiveFeed, transport: Transport, sizing: Sizing) -> None:
+    def __init__(self, feed: LiveFeed, transport: Transport, sizing: Sizing, *, steady: bool = True) -> None:
         self._feed, self._transport, self._sizing = feed, transport, sizing
+        self._steady = Steady() if steady else None
         self._pace = Pace()
         self._size = (0, 0)
         self._last, self._last_s = Counters(), time.monotonic()
@@ -112,6 +114,9 @@ class LiveStream:
         self._size = size = fitted(width, height, self._sizing.bounds, self._pace.level)
         if size != (width, height):
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+        # Only pictures that are painted are averaged: those dropped in between cost nothing.
+        if self._steady is not None:
+            pixels = self._steady.settle(pixels)
         return encode(Frame(0, captured_ms, pixels), Codec.MJPEG, quality=QUALITY)
 
     def _read(self) -> Counters:

@@ -32,6 +32,14 @@ Output = Annotated[
 ]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
+Steady = Annotated[
+    bool,
+    typer.Option(
+        "--steady/--no-steady",
+        help="Take out noise first: where nothing moves, strokes stay.",
+        rich_help_panel=_VIDEO,
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="Start so many workers. Default: one a core where nobody serves a style."),
@@ -54,6 +62,7 @@ def paint(
     workers: Workers = None,
     start: Start = "",
     end: End = "",
+    steady: Steady = True,
     crf: Crf = 18,
     preset: Preset = "veryfast",
     fresh: Fresh = False,
@@ -69,10 +78,10 @@ def paint(
         end_s=_seconds("--to", end),
         fresh=fresh,
     )
-    options = Options(Look(strength, keep_colours), sink)
+    options = Options(Look(strength, keep_colours), sink, steady)
     tasks = plan_tasks(expand(sources), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
-        open_input(source, sink, settings()).close()
+        open_input(source, options, settings()).close()
     with display(len(tasks)) as show:
         todo = _todo(tasks, fresh, show)
         reports, failed = _run(todo, options, workers, broker, show) if todo else ([], 0)

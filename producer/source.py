@@ -12,6 +12,7 @@ from typing import Protocol
 from pipeline.errors import UsageError
 from pipeline.frame import Frame, StreamInfo
 from producer.photos import PhotoSource
+from producer.steady import SteadyVideo
 from producer.video import VideoSource
 
 VIDEO_SUFFIXES = frozenset(
@@ -36,15 +37,21 @@ class Source(Protocol):
 
 
 def open_source(
-    path: Path, *, start_s: float | None = None, end_s: float | None = None, max_pixels: int = 1 << 26
+    path: Path,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    max_pixels: int = 1 << 26,
+    steady: bool = False,
 ) -> Source:
     """Open a video file, one photo, or the photos of a folder. Raises `UsageError` in one line.
 
-    `start_s` and `end_s` cut a video, in seconds from its first frame.
+    `start_s` and `end_s` cut a video, in seconds from its first frame. `steady` takes its noise out (`steady.py`).
     """
     require_readable(path)
     if not (path.is_dir() or is_photo(path)):
-        return VideoSource(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
+        video = VideoSource(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
+        return SteadyVideo(video) if steady else video
     if start_s is not None or end_s is not None:
         raise UsageError(f"{path}: --from and --to cut videos, not photos")
     names = list(photos_below(path)) if path.is_dir() else [path.name]

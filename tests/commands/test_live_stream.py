@@ -8,12 +8,13 @@ import pytest
 
 from commands import live_stream
 from commands.live_stream import LiveStream, Sizing, free_name
+from pipeline.codec import decode
 from pipeline.errors import UsageError
 from pipeline.frame import Codec, EncodedFrame, Look
 from pipeline.records import Fate
 from pipeline.transport import Transport
 from pipeline.window import LiveWindow
-from pipeline.wire import Limits, Ticket, unpack_frame
+from pipeline.wire import Limits, Stages, unpack_frame
 from producer.live import Channel, LiveFeed
 from tests.tickets import ANY
 
@@ -22,13 +23,8 @@ PIXELS = np.full((96, 128, 3), 90, np.uint8)
 
 
 @pytest.fixture
-def tickets() -> list[Ticket]:
-    return []
-
-
-@pytest.fixture
-def feed(transport: Transport, tickets: list[Ticket]) -> Iterator[LiveFeed]:
-    opened = LiveFeed(Channel("cam", transport, lambda style, ticket: tickets.append(ticket)), "wave", Look())
+def feed(transport: Transport) -> Iterator[LiveFeed]:
+    opened = LiveFeed(Channel("cam", transport, lambda style, ticket: ANY), "wave", Look())
     yield opened
     opened.close()
 
@@ -53,7 +49,6 @@ def living(transport: Transport) -> Iterator[str]:
 def test_only_pictures_that_get_a_place_are_encoded(
     transport: Transport,
     feed: LiveFeed,
-    tickets: list[Ticket],
     monkeypatch: pytest.MonkeyPatch,
     wait_until: WaitUntil,
 ) -> None:
@@ -69,7 +64,7 @@ def test_only_pictures_that_get_a_place_are_encoded(
     for pts in range(100):
         stream.take(PIXELS, pts)
     stream.start()
-    wait_until(lambda: tickets)
+    wait_until(lambda: transport.is_unclaimed("cam", 0))
     assert encoded == [99]
     claim = transport.claim("cam", 0, 1000)
     assert claim is not None
@@ -77,6 +72,22 @@ def test_only_pictures_that_get_a_place_are_encoded(
     assert (frame.width, frame.height, frame.pts) == (64, 48, 99)
     counters = stream.look_after(1.0).counters
     assert (counters.captured, counters.dropped, counters.in_flight) == (100, 99, 1)
+
+
+@pytest.mark.parametrize(("steady", "blue"), [(True, 90), (False, 92)])
+def test_noise_is_taken_out_unless_pictures_are_wanted_as_they_are(
+    transport: Transport, feed: LiveFeed, wait_until: WaitUntil, *, steady: bool, blue: int
+) -> None:
+    stream = LiveStream(feed, transport, Sizing(), steady=steady)
+    stream.start()
+    for seq, brighter in enumerate((0, 2)):
+        stream.take(PIXELS + np.uint8(brighter), seq)
+        wait_until(lambda seq=seq: transport.is_unclaimed("cam", seq))
+        claim = transport.claim("cam", seq, 1000)
+        assert claim is not None
+        assert transport.publish("cam", seq, claim.document, Stages(style="wave"))
+    frame = unpack_frame(claim.document, Limits(1 << 20, 1 << 20))
+    assert decode(frame)[..., 0].mean() == pytest.approx(blue, abs=0.5)
 
 
 def test_a_name_is_made_of_its_source_and_numbered_when_taken(transport: Transport, living: str) -> None:

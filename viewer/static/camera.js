@@ -1,8 +1,10 @@
 // @ts-check
 /**
- * The browser's camera as JPEG frames stamped with the page's clock. One encode is in flight; a frame that comes
+ * The browser's camera as JPEG frames, without its noise, stamped with the page's clock. One encode is in flight; a frame that comes
  * meanwhile is left out. `stop()` releases the camera.
  */
+
+import { Steady } from "./steady.js";
 
 /** @typedef {{deviceId: string, width: number, height: number, mirror: boolean}} Wanted */
 /** @typedef {{wants: (now: number) => boolean, onFrame: (jpeg: Blob, capturedMs: number) => void, onEnd: () => void}} CameraCallbacks */
@@ -16,6 +18,7 @@ export class Camera {
   /** @type {MediaStream | null} */ #stream = null;
   #video = document.createElement("video");
   #canvas = new OffscreenCanvas(1, 1);
+  #steady = new Steady();
   #isEncoding = false;
   #run = 0;
   #bounds = { width: 640, height: 480 };
@@ -89,10 +92,13 @@ export class Camera {
     this.#isEncoding = true;
     const { width, height } = fitted(videoWidth, videoHeight, this.#bounds);
     if (this.#canvas.width !== width || this.#canvas.height !== height) this.#canvas = new OffscreenCanvas(width, height);
-    const context = this.#canvas.getContext("2d", { alpha: false });
-    context?.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? width : 0, 0);
-    context?.drawImage(this.#video, 0, 0, width, height);
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false, willReadFrequently: true }));
+    context.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? width : 0, 0);
+    context.drawImage(this.#video, 0, 0, width, height);
     try {
+      const picture = context.getImageData(0, 0, width, height);
+      this.#steady.settle(picture);
+      context.putImageData(picture, 0, 0);
       const jpeg = await this.#canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
       if (this.isOn) this.#on.onFrame(jpeg, capturedMs);
     } finally {

@@ -1,0 +1,26 @@
+"""How a batch reads its sources: without their noise, unless they are to come through as they are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands.batch import Options, open_input
+from pipeline.config import settings
+from pipeline.frame import Look
+from tests.media import Clip, make_clip
+from viewer.segments import SinkOptions
+
+
+@pytest.mark.parametrize(
+    ("look", "steady", "is_as_filmed"),
+    [(Look(), True, False), (Look(), False, True), (Look(strength=0.0), True, True)],
+    ids=["painted", "no steady", "the source itself"],
+)
+def test_noise_is_taken_out_of_what_is_painted(tmp_path: Path, look: Look, *, steady: bool, is_as_filmed: bool) -> None:
+    clip = make_clip(tmp_path / "film.mp4", Clip(frames=2))
+    filmed, read = (
+        list(open_input(clip, Options(look, SinkOptions(), steady=kept), settings()).frames())
+        for kept, look in ((False, look), (steady, look))
+    )
+    assert np.array_equal(filmed[1].pixels, read[1].pixels) == is_as_filmed
