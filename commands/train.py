@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from commands.progress import counted
 from pipeline.config import settings
 from pipeline.errors import UsageError
 from workers.styles import STYLE_NAME, find_style
@@ -58,7 +59,8 @@ def train(
         progress=lambda progress: _show(console, progress),
     )
     install(trained, painting, settings().styles_dir)
-    console.print(f"{name} is ready after {trained.minutes:.0f} minutes: painter paint SRC --style {name}")
+    minutes_taken = counted(round(trained.minutes), "minute")
+    console.print(f"{name} is ready after {minutes_taken}: painter paint SRC --style {name}")
 
 
 def _weights_of(style: str) -> Path:

@@ -31,6 +31,9 @@ LUMA_BGR = np.array([0.114, 0.587, 0.299])
 # Mean and deviation of a large frame are taken from every eighth pixel both ways.
 _SAMPLED_PX, _LARGE_PX = 8, 256
 
+#: What `Canvas.written` may write and `Canvas.read` looks for.
+WORDS = ("grain", "sharpen", "tone")
+
 Pixels = NDArray[np.uint8]
 Triple = tuple[float, float, float]
 

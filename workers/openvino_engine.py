@@ -6,14 +6,13 @@ AVX-512 and BF16, November 2026), a file shared between processes would save les
 
 import threading
 from collections import OrderedDict
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from workers.canvas import Canvas
+from workers.canvas import WORDS, Canvas
 from workers.engine import memory_errors
 
 # The graph's own grid and how far it sees; see workers/network.py.
@@ -27,8 +26,8 @@ _KEPT_SIZES = 4
 
 def canvas_of(model: ov.Model) -> Canvas:
     """What an exported graph wants around it. Raises ValueError for words that no export writes."""
-    keys = [field.name for field in fields(Canvas) if model.has_rt_info([RT_INFO, field.name])]
-    return Canvas.read({key: model.get_rt_info([RT_INFO, key]).astype(str) for key in keys})
+    found = [word for word in WORDS if model.has_rt_info([RT_INFO, word])]
+    return Canvas.read({word: model.get_rt_info([RT_INFO, word]).astype(str) for word in found})
 
 
 class OpenVinoEngine:

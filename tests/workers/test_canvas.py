@@ -5,7 +5,7 @@ import pytest
 
 from tests.workers.tiny import Pixels, StyleFiles
 from workers import grain
-from workers.canvas import MOST_GAIN, Canvas, Tone
+from workers.canvas import MOST_GAIN, WORDS, Canvas, Tone
 from workers.openvino_engine import OpenVinoEngine
 from workers.torch_engine import load_torch_engine
 
@@ -91,6 +91,10 @@ def test_both_engines_read_the_canvas_from_their_files(tiny: StyleFiles) -> None
     wanted = Canvas(STRENGTH, TONE, 0.5)
     assert OpenVinoEngine(tiny.export, threads=1).canvas == wanted
     assert load_torch_engine(tiny.torch_file, device="cpu", threads=1).canvas == wanted
+
+
+def test_an_export_is_asked_for_every_word_that_is_written() -> None:
+    assert set(Canvas(STRENGTH, TONE, 0.5).written()) == set(WORDS)
 
 
 @pytest.mark.parametrize(
