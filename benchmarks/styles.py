@@ -38,6 +38,11 @@ _SIZES = {"640x480": (640, 480), "1280x720": (1280, 720)}
 _CLIP_FRAMES = 24
 _SHEET_TILE = (240, 180)
 _SHEET_PHOTOS = ("astronaut", "messi5", "picosdeeuropa", "cincinnati", "Kite", "horse")
+_NOTE = """
+Flicker: the clip as filmed; then as `painter` paints it, without its noise (the peer takes none out: that is what it
+would gain); then that, sharpened until it is as sharp as the peer's as filmed.
+
+"""
 # A few of the peer's own styles, as different as they come.
 _LITE_STYLES = (0, 7, 13, 20)
 
@@ -240,10 +245,10 @@ def put_on_cards(rows: Iterable[Row], times: dict[str, float], weights: Path) ->
 def publish(rows: list[Row], times: dict[str, float], megabytes: dict[str, float], out: Path) -> None:
     """Write `styles.md` and `styles.json` to `out`."""
     out.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f"| {label} | {ms:.1f} |\n" for label, ms in times.items())
+    lines = "| one frame | ms |\n| --- | --- |\n" + "".join(f"| {label} | {ms:.1f} |\n" for label, ms in times.items())
     lines += "\n| one process, own precision | MB at most |\n| --- | --- |\n"
     lines += "".join(f"| {label} | {mb:.0f} |\n" for label, mb in megabytes.items())
-    (out / "styles.md").write_text(f"{table(rows)}\n| one frame | ms |\n| --- | --- |\n{lines}", encoding="utf-8")
+    (out / "styles.md").write_text(table(rows) + _NOTE + lines, encoding="utf-8")
     found = {
         "rows": [{key: getattr(row, key) for key in Row.__slots__} for row in rows],
         "milliseconds": times,

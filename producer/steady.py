@@ -3,7 +3,7 @@
 A style draws strokes along whatever it finds: on a calm wall along noise that nobody sees, and along other noise in the
 next picture. Recursive averaging with a test for motion (Dubois and Sabri 1984, IEEE Trans. Commun. 32, 7), over
 pictures as they come: no picture waits for a later one. On 24 frames of a hand-held clip at 640×480 it took a quarter
-(wave), two fifths (starry) and a tenth (cafe) of what flickers, with 3.5 of 255 of noise added more than half.
+(wave), two fifths (starry) and a tenth (cafe) of what flickers, with noise of 3 of 255 added a half and twice a third.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from pipeline.frame import Frame
 from producer.video import VideoSource
 
 # What stays of the pictures before. Sums are rounded to whole values, so a change of up to 3 of 255 leaves a place as
-# it is: strokes stand quite still, where a sum with fractions, which follows every change, flickered a third more.
+# it is and strokes stand still, where sums with fractions flickered more (starry by 38 %, wave by 14 %).
 _KEPT = 0.85
 # Motion is looked for in squares of so many pixels a side, and counts for the squares around them as well.
 _CELL_PX = 4
