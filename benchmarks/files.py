@@ -104,7 +104,10 @@ def _bare_loop(film: Path, folder: Path) -> tuple[float, float]:
     engine = load_engine(find_style(_STYLE), "cpu", 1)
     began_s = began_cpu_s = 0.0
     frames, output = 0, folder / "bare.mp4"
-    with closing(open_source(film)) as source, closing(open_sink(film, output, source.info, SinkOptions())) as sink:
+    with (
+        closing(open_source(film, steady=True)) as source,
+        closing(open_sink(film, output, source.info, SinkOptions())) as sink,
+    ):
         for frame in source.frames():
             # The first picture compiles the network; a worker has done so before it counts, too.
             painted = stylize(engine, frame.pixels, Look(), tile_pixels=1 << 24)
@@ -161,7 +164,10 @@ def _paint(broker: Broker, film: Path, folder: Path, style: str, on_frame: Calla
         times_s.append(time.monotonic())
         on_frame(progress.done)
 
-    with closing(open_source(film)) as source, closing(open_sink(film, output, source.info, SinkOptions())) as sink:
+    with (
+        closing(open_source(film, steady=True)) as source,
+        closing(open_sink(film, output, source.info, SinkOptions())) as sink,
+    ):
         PaintJob(source, sink, style=style, look=Look(), broker=broker, settings=settings()).run(note)
         sink.finish()
     output.unlink()

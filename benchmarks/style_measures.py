@@ -143,7 +143,10 @@ def _as_sharp_as(sharpness: float, pictures: Sequence[Pixels]) -> list[Pixels]:
         middle = (low + high) / 2
         is_sharp = _mean_sharpness([_sharpened(picture, middle) for picture in pictures]) >= sharpness
         low, high = (low, middle) if is_sharp else (middle, high)
-    return [_sharpened(picture, high) for picture in pictures]
+    sharpened = [_sharpened(picture, high) for picture in pictures]
+    if _mean_sharpness(sharpened) < sharpness:
+        raise ValueError(f"no unsharp mask up to {_MOST_SHARPENED:g} makes these {sharpness:.0f} sharp")
+    return sharpened
 
 
 def _sharpened(picture: Pixels, share: float) -> Pixels:

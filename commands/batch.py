@@ -44,13 +44,22 @@ class Options:
     sink: SinkOptions
     steady: bool = True
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether noise is taken out; at strength 0 the source is to come through as it is."""
+        return self.steady and self.look.strength > 0
+
+    def painting(self, style: Style) -> str:
+        """Name what is painted: a job that was interrupted goes on only where that is the same."""
+        return f"{_digest(style)} {self.look}{'' if self.is_steady else ' as filmed'}"
+
 
 def open_input(path: Path, options: Options, settings: Settings) -> Source:
     """Open one source as this batch reads it. Raises `UsageError`."""
     cut = options.sink
-    # The source is to come through as it is.
-    steady = options.steady and options.look.strength > 0
-    return open_source(path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels, steady=steady)
+    return open_source(
+        path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels, steady=options.is_steady
+    )
 
 
 class Batch:
@@ -99,7 +108,7 @@ class Batch:
 
     def _paint(self, task: PaintTask) -> Report:
         options = self._options
-        sink_options = replace(options.sink, painting=f"{_digest(task.style)} {options.look} {options.steady}")
+        sink_options = replace(options.sink, painting=options.painting(task.style))
         with (
             closing(open_input(task.source, options, self._settings)) as source,
             closing(open_sink(task.source, task.output, source.info, sink_options)) as sink,

@@ -39,7 +39,11 @@ Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
 Steady = Annotated[
-    bool, typer.Option("--steady/--no-steady", help="Take out noise first: where nothing moves, strokes stay.")
+    bool,
+    typer.Option(
+        "--steady/--no-steady",
+        help="Take out noise: where nothing moves, strokes stay; what is faint and tiny may blur.",
+    ),
 ]
 Size = Annotated[str, typer.Option(metavar="WxH", help="Paint at most this large, such as 640x480; asked of a camera.")]
 TargetFps = Annotated[

@@ -114,8 +114,9 @@ class LiveStream:
         self._size = size = fitted(width, height, self._sizing.bounds, self._pace.level)
         if size != (width, height):
             pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-        # Only pictures that are painted are averaged: those dropped in between cost nothing.
-        if self._steady is not None:
+        # Only pictures that are painted: those dropped in between cost nothing, and a source that is to be seen as it
+        # is stays so.
+        if self._steady is not None and self._feed.look.strength > 0:
             pixels = self._steady.settle(pixels)
         return encode(Frame(0, captured_ms, pixels), Codec.MJPEG, quality=QUALITY)
 

@@ -36,7 +36,7 @@ Steady = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
-        help="Take out noise first: where nothing moves, strokes stay.",
+        help="Take out noise: where nothing moves, strokes stay; what is faint and tiny may blur.",
         rich_help_panel=_VIDEO,
     ),
 ]

@@ -88,6 +88,11 @@ class LiveFeed:
         """The style of the next frame."""
         return self._style
 
+    @property
+    def look(self) -> Look:
+        """The look of the next frame."""
+        return self._look
+
     def start(self) -> None:
         """Start sending."""
         for thread in self._threads:

@@ -10,6 +10,7 @@ from pipeline.config import settings
 from pipeline.frame import Look
 from tests.media import Clip, make_clip
 from viewer.segments import SinkOptions
+from workers.styles import find_style
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,11 @@ def test_noise_is_taken_out_of_what_is_painted(tmp_path: Path, look: Look, *, st
         for kept, look in ((False, look), (steady, look))
     )
     assert np.array_equal(filmed[1].pixels, read[1].pixels) == is_as_filmed
+
+
+def test_a_job_goes_on_only_where_the_same_is_painted() -> None:
+    style, sink = find_style("wave"), SinkOptions()
+    steady, as_filmed = (Options(Look(), sink, steady=kept).painting(style) for kept in (True, False))
+    assert steady != as_filmed
+    source = [Options(Look(strength=0.0), sink, steady=kept).painting(style) for kept in (True, False)]
+    assert source[0] == source[1]

@@ -61,9 +61,11 @@ test("what moves is as filmed, and leaves nothing behind", () => {
 
 test("another picture, or another size, comes through at once", () => {
   const steady = new Steady();
-  for (const [shade, width] of [[60, WIDTH], [200, WIDTH], [202, WIDTH - 10]]) {
-    const picture = film(() => shade, width);
+  // The last is a phone that was turned.
+  for (const [shade, width, height] of [[60, WIDTH, HEIGHT], [200, WIDTH, HEIGHT], [202, HEIGHT, WIDTH]]) {
+    const turned = (/** @type {number} */ x) => shade + (x % 5);
+    const picture = film(turned, width, height);
     steady.settle(picture);
-    assert.deepEqual(picture.data, film(() => shade, width).data);
+    assert.deepEqual(picture.data, film(turned, width, height).data);
   }
 });

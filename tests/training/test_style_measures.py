@@ -1,5 +1,6 @@
 """The measures of the style benchmark say what they claim, on pictures whose answer is known."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -26,11 +27,24 @@ def test_a_painter_that_changes_brightness_every_frame_flickers_by_that_much() -
 
 
 def test_blur_is_not_sharp() -> None:
-    import cv2
-
     clip = Clip(_moving(2))
     blurred = clip.steadiness(lambda frame: np.asarray(cv2.GaussianBlur(frame, (15, 15), 0), np.uint8))
     assert blurred.sharpness < clip.steadiness(lambda frame: frame).sharpness / 1.5
+
+
+def test_noise_taken_out_does_not_flicker() -> None:
+    rng = np.random.default_rng(1)
+    still = [np.clip(_moving(1)[0] + rng.normal(0, 3, (192, 256, 3)), 0, 255).astype(np.uint8) for _ in range(12)]
+    clip = Clip(still)
+    assert clip.steadiness(lambda frame: frame, steady=True).flicker < clip.steadiness(lambda frame: frame).flicker / 2
+
+
+def test_paintings_are_sharpened_until_they_are_as_sharp_as_asked() -> None:
+    clip = Clip([np.asarray(cv2.GaussianBlur(frame, (9, 9), 0), np.uint8) for frame in _moving(2)])
+    soft = clip.steadiness(lambda frame: frame).sharpness
+    assert clip.steadiness(lambda frame: frame, sharpness=1.3 * soft).sharpness == pytest.approx(1.3 * soft, rel=0.05)
+    with pytest.raises(ValueError, match="no unsharp mask"):
+        clip.steadiness(lambda frame: frame, sharpness=100 * soft)
 
 
 def test_colour_transfer_takes_mean_and_deviation() -> None:

@@ -1,15 +1,12 @@
 // @ts-check
 /**
- * The browser's camera as JPEG frames, without its noise, stamped with the page's clock. One encode is in flight; a frame that comes
- * meanwhile is left out. `stop()` releases the camera.
+ * The browser's camera as JPEG frames stamped with the page's clock. One encode is in flight (`encoder.js`, a worker); a
+ * frame that comes meanwhile is left out. `stop()` releases the camera, and what is left of its last picture.
  */
-
-import { Steady } from "./steady.js";
 
 /** @typedef {{deviceId: string, width: number, height: number, mirror: boolean}} Wanted */
 /** @typedef {{wants: (now: number) => boolean, onFrame: (jpeg: Blob, capturedMs: number) => void, onEnd: () => void}} CameraCallbacks */
 
-const JPEG_QUALITY = 0.85;
 /** A camera's stamp older than this is of another clock. */
 const OLDEST_STAMP_MS = 1000;
 
@@ -17,8 +14,7 @@ export class Camera {
   mirror = false;
   /** @type {MediaStream | null} */ #stream = null;
   #video = document.createElement("video");
-  #canvas = new OffscreenCanvas(1, 1);
-  #steady = new Steady();
+  /** @type {Worker | null} */ #encoder = null;
   #isEncoding = false;
   #run = 0;
   #bounds = { width: 640, height: 480 };
@@ -52,6 +48,7 @@ export class Camera {
     });
     if (run !== this.#run) return release(stream);
     this.#stream = stream;
+    this.#encoder = new Worker(new URL("./encoder.js", import.meta.url), { type: "module" });
     stream.getVideoTracks()[0].addEventListener("ended", () => this.#on.onEnd());
     this.#video.srcObject = stream;
     await this.#video.play();
@@ -63,6 +60,9 @@ export class Camera {
     if (this.#stream) release(this.#stream);
     this.#stream = null;
     this.#video.srcObject = null;
+    this.#encoder?.terminate();
+    this.#encoder = null;
+    this.#isEncoding = false;
   }
 
   /** Cameras of this device; their names are empty until one was allowed. */
@@ -88,23 +88,27 @@ export class Camera {
   /** @param {number} capturedMs */
   async #encode(capturedMs) {
     const { videoWidth, videoHeight } = this.#video;
-    if (!videoWidth) return;
+    const [run, encoder] = [this.#run, this.#encoder];
+    if (!videoWidth || !encoder) return;
     this.#isEncoding = true;
-    const { width, height } = fitted(videoWidth, videoHeight, this.#bounds);
-    if (this.#canvas.width !== width || this.#canvas.height !== height) this.#canvas = new OffscreenCanvas(width, height);
-    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (this.#canvas.getContext("2d", { alpha: false, willReadFrequently: true }));
-    context.setTransform(this.mirror ? -1 : 1, 0, 0, 1, this.mirror ? width : 0, 0);
-    context.drawImage(this.#video, 0, 0, width, height);
     try {
-      const picture = context.getImageData(0, 0, width, height);
-      this.#steady.settle(picture);
-      context.putImageData(picture, 0, 0);
-      const jpeg = await this.#canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
-      if (this.isOn) this.#on.onFrame(jpeg, capturedMs);
+      const picture = await createImageBitmap(this.#video);
+      const order = { picture, ...fitted(videoWidth, videoHeight, this.#bounds), isMirrored: this.mirror };
+      const jpeg = await encoded(encoder, order);
+      if (jpeg && run === this.#run) this.#on.onFrame(jpeg, capturedMs);
     } finally {
-      this.#isEncoding = false;
+      if (run === this.#run) this.#isEncoding = false;
     }
   }
+}
+
+/** @param {Worker} encoder @param {import("./encoder.js").Order} order @returns {Promise<Blob | null>} rejected where the worker does not start */
+function encoded(encoder, order) {
+  return new Promise((resolve, reject) => {
+    encoder.onmessage = ({ data }) => resolve(data);
+    encoder.onerror = reject;
+    encoder.postMessage(order, [order.picture]);
+  });
 }
 
 /** @param {MediaStream} stream */
