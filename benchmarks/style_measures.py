@@ -27,8 +27,8 @@ CONTENT_LAYER = "relu3_3"
 # A pixel counts as seen in both frames when flow there and back miss it by less than this.
 _ROUND_TRIP_PX = 1.0
 _WARM_FRAMES = 3
-# Sought between none and this, to a 64th of it.
-_MOST_SHARPENED, _HALVINGS = 4.0, 6
+# Sought between none and this, to a 128th of it.
+_MOST_SHARPENED, _HALVINGS = 8.0, 7
 
 Pixels = NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
