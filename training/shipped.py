@@ -39,9 +39,8 @@ _SHARPEST = replace(_SHARP, style=20.0, variation=0.001, palette_px=16, learning
 
 # Much style puts dots on the network's grid: 5 of 255 on a flat wall.
 _OFF_GRID = replace(_SHARP, content=0.7, lattice=30000.0, quiet=600.0)
-_SHARPEST_POPPIES = replace(_SHARPEST, content=1.1, quiet=500.0, vivid=2.0, painted_grain=2.0)
 
-# A woodcut is flat and its lines are crisp.
+# Prints are flat and their lines are crisp.
 _PRINT = Recipe(
     content=2.0, lattice=5000.0, stability=60.0, sharpen=0.5, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0
 )
@@ -49,7 +48,6 @@ _PRINT = Recipe(
 # The last rounds have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one more has
 # `frame`. The very last are sharpened: nearer to the painting, so there was room for more `stability`. What ships came
 # there by more and shorter rounds, tried one after the other: the cards have them all.
-_CLEAR_POPPIES = replace(_SHARPEST_POPPIES, detail=3000.0)
 _CLEAR_CAFE = replace(_OFF_GRID, style=60.0, detail=3000.0, lattice=5000.0, stability=450.0, learning_rate=1.3e-3)
 _CALM_CAFE = replace(_CLEAR_CAFE, painted_grain=3.5, frame=2000.0, kept=0.3)
 _CLEAR_AUVERS = replace(_SHARPEST, style=24.0, content=0.8, detail=3000.0, stability=30.0)
@@ -148,24 +146,12 @@ SHIPPED: dict[str, Shipped] = {
     "poppies": Shipped(
         "HokusaiPoppies.png",
         Origin("Poppies", "Katsushika Hokusai", "about 1833", _PUBLIC_DOMAIN, _GCOMPRIS),
-        replace(_QUIET, vivid=2.0),
+        # Print from print, and twice nearer: on a grain, skies and night were full of petals.
+        Recipe(style=16.0, vivid=2.0, seed=91),
         start="wave",
         finishing=(
-            replace(_ON_CANVAS, quiet=500.0, vivid=2.0, painted_grain=2.0),
-            replace(_SHARP, content=1.3, quiet=500.0, vivid=2.0, painted_grain=2.0, palette_px=16),
-            replace(_SHARPEST_POPPIES, stability=10.0, kept=0.4),
-            replace(_CLEAR_POPPIES, style=24.0, stability=24.0, seed=26),
-            replace(
-                _CLEAR_POPPIES,
-                style=30.0,
-                content=1.2,
-                stability=60.0,
-                lattice=8000.0,
-                quiet=700.0,
-                sharpen=0.5,
-                painted_sharpen=0.5,
-                seed=71,
-            ),
+            replace(_PRINT, style=30.0, vivid=2.0, kept=0.3, seed=92),
+            replace(_PRINT, style=45.0, stability=150.0, vivid=2.0, painted_sharpen=0.8, seed=93),
         ),
     ),
     "summertime": Shipped(
