@@ -1,7 +1,7 @@
 """A video's noise, taken out before a style sees it: where nothing moves, a picture is averaged with those before it.
 
 A style draws strokes along whatever it finds: on a calm wall along noise that nobody sees, and along other noise in the
-next picture. Recursive averaging with a test for motion (Dubois and Sabri 1984, IEEE Trans. Commun. 32, 7), over
+next picture. Recursive averaging with a test for motion (Dubois and Sabri 1984, IEEE COM-32, 7), over
 pictures as they come: no picture waits for a later one. What is small and faint may be smoothed while it moves.
 """
 
