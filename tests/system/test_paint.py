@@ -41,6 +41,16 @@ def numbers(path: Path) -> list[int]:
     return [int(np.argmax(red.reshape(16, -1).mean(axis=1))) for red in reds]
 
 
+def apart(output: Path, clip: Path) -> float:
+    """How far the pictures of `output` are from those of `clip`, of 255 (rms)."""
+    with av.open(str(output)) as painted, av.open(str(clip)) as filmed:
+        pairs = zip(painted.decode(video=0), filmed.decode(video=0), strict=False)
+        errors = [
+            np.square(a.to_ndarray(format="bgr24").astype(float) - b.to_ndarray(format="bgr24")) for a, b in pairs
+        ]
+    return float(np.sqrt(np.mean(errors)))
+
+
 def is_whole(output: Path, clip: Path) -> bool:
     """Whether every frame of `clip` is in `output` once, in order, at its own time, and the sound is its own."""
     assert numbers(output) == [n % 16 for n in range(FRAMES)]
@@ -57,6 +67,16 @@ def test_a_clip_is_painted_whole_in_two_styles(painter: Start, clip: Path, tmp_p
     for style in ("test-identity", "test-sleep-5"):
         assert is_whole(tmp_path / f"film.{style}.mp4", clip)
     command.nothing_left()
+
+
+def test_noise_stays_in_a_film_when_asked(painter: Start, clip: Path, tmp_path: Path) -> None:
+    changed = {}
+    for option in ("--steady", "--no-steady"):
+        output = tmp_path / f"film{option}.mp4"
+        code, _, said = painter("paint", clip, "-s", "test-identity", "-o", output, option, "--to", "1", "--json").end()
+        assert code == 0, said
+        changed[option] = apart(output, clip)
+    assert changed["--no-steady"] < changed["--steady"] - 0.5
 
 
 def test_a_killed_worker_costs_no_frame(painter: Start, clip: Path, tmp_path: Path) -> None:
