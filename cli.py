@@ -123,7 +123,7 @@ class _Stop:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         # In `_run` and `main` themselves a command has ended and its exit code is known.
         has_ended = frame is not None and frame.f_code in (main.__code__, _run.__code__)
-        if _is_on_its_way_out() or (signum == signal.SIGALRM and has_ended):
+        if _is_on_its_way_out() or (self._asked and has_ended):
             return
         self._asked = self._asked or signum
         leaving.begin()
