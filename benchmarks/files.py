@@ -24,8 +24,10 @@ from benchmarks.beside import beside
 from benchmarks.ground import HEIGHT, WIDTH, Plan, cpu_s, ground, spread, turns
 from benchmarks.whole import whole_commands
 from commands.broker import Broker, open_broker
+from commands.coherence import Coherence
 from commands.crew import Crew
-from commands.job import PaintJob, Progress
+from commands.job import PaintJob
+from commands.report import Progress
 from pipeline.config import settings
 from pipeline.frame import Look
 from producer.source import open_source
@@ -103,17 +105,18 @@ def _bare_loop(film: Path, folder: Path) -> tuple[float, float]:
     """Paint without queue or second process, the network on one thread. Return frames a second, CPU ms a frame."""
     engine = load_engine(find_style(_STYLE), "cpu", 1)
     began_s = began_cpu_s = 0.0
-    frames, output = 0, folder / "bare.mp4"
+    frames, output, coherence = 0, folder / "bare.mp4", Coherence()
     with (
         closing(open_source(film, steady=True)) as source,
         closing(open_sink(film, output, source.info, SinkOptions())) as sink,
     ):
         for frame in source.frames():
+            coherence.read(frame)
             # The first picture compiles the network; a worker has done so before it counts, too.
             painted = stylize(engine, frame.pixels, Look(), tile_pixels=1 << 24)
             if not began_s:
                 began_s, began_cpu_s = time.monotonic(), time.process_time()
-            sink.write(frame.seq, frame.pts, painted, frame.name)
+            sink.write(frame.seq, frame.pts, coherence.hold(frame.seq, painted), frame.name)
             frames += 1
         sink.finish()
     taken_s, used_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
@@ -168,7 +171,10 @@ def _paint(broker: Broker, film: Path, folder: Path, style: str, on_frame: Calla
         closing(open_source(film, steady=True)) as source,
         closing(open_sink(film, output, source.info, SinkOptions())) as sink,
     ):
-        PaintJob(source, sink, style=style, look=Look(), broker=broker, settings=settings()).run(note)
+        job = PaintJob(
+            source, sink, style=style, look=Look(), broker=broker, settings=settings(), coherence=Coherence()
+        )
+        job.run(note)
         sink.finish()
     output.unlink()
     return times_s

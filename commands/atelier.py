@@ -18,8 +18,8 @@ import psutil
 
 from commands.batch import Batch, Options, open_input
 from commands.broker import Broker
-from commands.job import Progress
 from commands.outputs import PaintTask
+from commands.report import Progress
 from pipeline.config import Settings, cache_dir
 from pipeline.errors import Stopped, UsageError
 from pipeline.frame import Look

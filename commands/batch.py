@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Protocol
 
 from commands.broker import Broker
-from commands.job import PaintJob, Report
+from commands.coherence import Coherence
+from commands.job import PaintJob
 from commands.outputs import PaintTask
 from commands.progress import Display, counted
+from commands.report import Report
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, Stopped
-from pipeline.frame import Look
+from pipeline.frame import Look, StreamInfo
 from producer.source import Source, open_source
 from viewer.segments import SinkOptions
 from viewer.sink import open_sink
@@ -38,7 +40,8 @@ class Keeper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How all tasks of a batch are painted and written. `steady`: whether videos are painted without their noise."""
+    """How all tasks of a batch are painted and written. `steady`: whether videos are painted without their noise, and
+    their strokes held together."""
 
     look: Look
     sink: SinkOptions
@@ -48,6 +51,10 @@ class Options:
     def is_steady(self) -> bool:
         """Whether noise is taken out; at strength 0 the source is to come through as it is."""
         return self.steady and self.look.strength > 0
+
+    def coherence(self, info: StreamInfo) -> Coherence | None:
+        """Return what holds a video's strokes together; None for photos."""
+        return Coherence(self.look.strength) if self.is_steady and info.width else None
 
     def painting(self, style: Style) -> str:
         """Name what is painted: a job that was interrupted goes on only where that is the same."""
@@ -120,6 +127,7 @@ class Batch:
                 look=options.look,
                 broker=self._broker,
                 settings=self._settings,
+                coherence=options.coherence(source.info),
             )
             label = f"{task.source.name} → {task.style.name}"
             job.on_absence = lambda why: self._show.say(f"{label}: {why}")

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import partial
 from uuid import uuid4
 
 from commands.broker import Broker
+from commands.coherence import LEAD_FRAMES, Coherence
+from commands.report import Progress, Report
 from pipeline.absence import why_nobody_paints
 from pipeline.codec import encode
 from pipeline.config import Settings
@@ -44,39 +45,11 @@ _STOP_S = 5.0
 _LEAVE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A job's state for the progress display. `total` is None while unknown."""
-
-    done: int
-    total: int | None
-    fps: float
-    in_flight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a finished job says of itself. `frames` counts what this run painted, `resumed` what an earlier one had."""
-
-    source: str
-    output: str
-    style: str
-    frames: int
-    resumed: int
-    seconds: float
-    fps: float
-    delay_p50_ms: float | None
-    delay_p95_ms: float | None
-    resubmitted: int
-    duplicates: int
-
-    def as_json(self) -> dict[str, object]:
-        """Return the report as plain values."""
-        return asdict(self)
-
-
 class PaintJob:
-    """Paints `source` in `style` into `sink`. The caller opened both and closes them; any thread may `stop` it."""
+    """Paints `source` in `style` into `sink`. The caller opened both and closes them; any thread may `stop` it.
+
+    With `coherence`, made for this job, what is written is held together from frame to frame.
+    """
 
     def __init__(
         self,
@@ -87,12 +60,15 @@ class PaintJob:
         look: Look,
         broker: Broker,
         settings: Settings,
+        coherence: Coherence | None = None,
     ) -> None:
         self._source, self._sink, self._style, self._look = source, sink, style, look
+        self._coherence = coherence
         self._transport = broker.transport
         self._is_own = not broker.is_foreign
         self._settings = settings
         self._first = sink.next_seq()
+        self._start = max(0, self._first - LEAD_FRAMES) if self._coherence else self._first
         stream = f"{style}-{uuid4().hex[:12]}"
         painters = self._painters(self._workers() or [])
         self._raw_bytes = self._largest_raw(painters)
@@ -106,7 +82,7 @@ class PaintJob:
         self._collector = Collector(
             self._transport,
             stream,
-            first=self._first,
+            first=self._start,
             limits=Limits(settings.max_pixels, settings.max_frame_mb << 20),
             wait_s=settings.server_wait_s,
             on_arrival=self._arrived,
@@ -120,11 +96,8 @@ class PaintJob:
         #: Told why nobody paints, for as long as that is so.
         self.on_absence: Callable[[str], object] = lambda why: log.warning("stream=%s %s", stream, why)
         self._absence, self._told_s = "", float("-inf")
-        self._delays = Percentiles()
-        self._holds = Holds()
-        self._rate = Rate()
-        self._done = 0
-        self._duplicates = 0
+        self._delays, self._holds, self._rate = Percentiles(), Holds(), Rate()
+        self._done = self._duplicates = 0
         self._error: BaseException | None = None
         self._ended = threading.Event()
 
@@ -172,9 +145,11 @@ class PaintJob:
 
     def _feed(self) -> None:
         quality = self._settings.jpeg_quality
-        seq = self._first
+        seq = self._start
         try:
-            for frame in self._source.frames(self._first):
+            for frame in self._source.frames(self._start):
+                if self._coherence:
+                    self._coherence.read(frame)
                 if not self._submission.submit(encode(frame, self._codec(frame), quality=quality)):
                     return
                 seq = frame.seq + 1
@@ -225,9 +200,13 @@ class PaintJob:
 
     def _collect(self, on_progress: Callable[[Progress], None]) -> None:
         for painted in self._collector.frames():
-            self._sink.write(painted.seq, painted.pts, painted.pixels, painted.name)
-            self._submission.written(painted.seq)
-            self._done += 1
+            seq, pixels = painted.seq, painted.pixels
+            if self._coherence:
+                pixels = self._coherence.hold(seq, pixels)
+            if seq >= self._first:
+                self._sink.write(seq, painted.pts, pixels, painted.name)
+                self._done += 1
+            self._submission.written(seq)
             now_s = time.monotonic()
             self._rate.tick(now_s)
             total = self._source.info.frames

@@ -12,9 +12,9 @@ import typer
 from commands.batch import Batch, Keeper, Options, open_input
 from commands.broker import Broker, open_broker
 from commands.crew import Crew
-from commands.job import Report
 from commands.outputs import PaintTask, plan_tasks
 from commands.progress import Display, display
+from commands.report import Report
 from pipeline.config import settings
 from pipeline.errors import UsageError
 from pipeline.frame import Look

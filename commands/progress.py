@@ -9,8 +9,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from commands.job import Progress as JobProgress
 from commands.outputs import PaintTask
+from commands.report import Progress as JobProgress
 
 # Often enough to see that it goes on, seldom enough for a log.
 _LINE_S = 2.0

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
-import cv2  # noqa: F401  # isort: skip
+import cv2  # isort: skip
 import av
 import numpy as np
 from av.container import OutputContainer
@@ -53,6 +53,13 @@ def picture(number: int, width: int = 128, height: int = 96) -> NDArray[np.uint8
     left = (number % 16) * width // 16
     pixels[: height // 4, left : left + max(2, width // 16)] = (40, 60, 250)
     return pixels
+
+
+def texture(height: int, width: int, *, seed: int = 1, contrast: float = 50.0) -> NDArray[np.uint8]:
+    """Return a picture with something to see everywhere, as much in its middle whatever its size."""
+    coarse = np.random.default_rng(seed).normal(0, 1, (512, 512, 3)).astype(np.float32)
+    fine = cv2.GaussianBlur(coarse, (0, 0), 3)[:height, :width]
+    return np.asarray((128 + contrast * fine / 0.094).clip(0, 255), np.uint8)
 
 
 def make_clip(path: Path, clip: Clip | None = None) -> Path:

@@ -22,7 +22,7 @@ MAX_FUNCTION_LINES = 50
 # From the bottom up; a module may use its own shelf (never in a circle) and those below.
 SHELVES = (
     {"errors"},
-    {"frame", "config", "log"},
+    {"frame", "config", "log", "motion"},
     {
         "absence",
         "acl",

@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from commands.broker import Broker
-from commands.job import PaintJob, Progress
+from commands.coherence import LEAD_FRAMES, Coherence
+from commands.job import PaintJob
+from commands.report import Progress
 from pipeline import resend
 from pipeline.config import Settings
 from pipeline.embedded import EmbeddedServer
@@ -47,13 +49,14 @@ class Noise:
 class Sheet:
     """A sink that takes `write_s` for a frame and remembers which it got, and the last one's pixels."""
 
-    def __init__(self, write_s: float = 0.0) -> None:
+    def __init__(self, write_s: float = 0.0, first: int = 0) -> None:
+        self._first = first
         self.seqs: list[int] = []
         self.last: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._write_s = write_s
 
     def next_seq(self) -> int:
-        return 0
+        return self._first
 
     def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
         time.sleep(self._write_s)
@@ -189,6 +192,29 @@ def test_a_job_on_the_machines_own_server_takes_from_it_what_it_has_read(
 
         broker = Broker(server.url, transport, painters.pack, None)
         PaintJob(Noise(32), Sheet(), style="wave", look=Look(), broker=broker, settings=Settings()).run(pause)
+
+
+@pytest.mark.parametrize(("first", "lead"), [(0, 0), (3, 3), (20, LEAD_FRAMES), (FRAMES, LEAD_FRAMES)])
+def test_a_film_that_goes_on_is_held_together_with_what_was_written(
+    server: EmbeddedServer, transport: Transport, first: int, lead: int
+) -> None:
+    sink = Sheet(first=first)
+    with Painters(server, set()) as painters:
+        broker = Broker(server.url, transport, painters.pack, None)
+        job = PaintJob(
+            Noise(64),
+            sink,
+            style="wave",
+            look=Look(),
+            broker=broker,
+            settings=Settings(),
+            coherence=Coherence(),
+        )
+        frames, seconds = job.run(lambda _: None)
+    assert sink.seqs == list(range(first, FRAMES))
+    assert len(painters.crossed) == FRAMES - first + lead
+    report = job.report("", "", seconds)
+    assert (frames, report.frames, report.resumed) == (FRAMES - first, FRAMES - first, first)
 
 
 def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> None:

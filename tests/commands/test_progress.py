@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.job import Progress
 from commands.outputs import PaintTask
 from commands.progress import Lines, counted
+from commands.report import Progress
 from workers.styles import find_style
 
 TASK = PaintTask(Path("sea.jpg"), find_style("wave"), Path("sea.wave.jpg"))

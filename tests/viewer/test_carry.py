@@ -1,0 +1,103 @@
+"""Strokes carried along: they stay with what they lie on, keep their height, and never hide what is new."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from producer.motion import MotionFinder
+from tests.media import texture
+from viewer.carry import Carry
+
+HEIGHT, WIDTH = 192, 256
+Pixels = NDArray[np.uint8]
+
+
+def strokes(seed: int, height: float = 40.0) -> NDArray[np.float32]:
+    """Lines of a few pixels, another set for each seed."""
+    rng = np.random.default_rng(seed)
+    fine = rng.normal(0, 1, (HEIGHT, WIDTH // 4, 1)).repeat(4, 1)
+    return (fine / fine.std() * height / 2).astype(np.float32)
+
+
+def painted(source: Pixels, seed: int) -> Pixels:
+    return np.clip(source + strokes(seed), 0, 255).astype(np.uint8)
+
+
+def carried(sources: list[Pixels], paintings: list[Pixels]) -> list[Pixels]:
+    finder, carry = MotionFinder(), Carry()
+    return [carry.on(painting, finder.follow(source)) for source, painting in zip(sources, paintings, strict=True)]
+
+
+def rms(one: Pixels, other: Pixels) -> float:
+    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
+
+
+def height(picture: Pixels) -> float:
+    return float(np.abs(np.diff(picture[..., 1].astype(float), axis=0)).mean())
+
+
+def test_strokes_stay_where_nothing_moves_and_keep_their_height() -> None:
+    source = texture(HEIGHT, WIDTH, contrast=20)
+    paintings = [painted(source, n) for n in range(16)]
+    found = carried([source] * 16, paintings)
+    flicker = [np.mean([rms(a, b) for a, b in pairwise(pictures[8:])]) for pictures in (found, paintings)]
+    assert flicker[0] < 0.5 * flicker[1]
+    unhelped = 0.35  # what the mean of strokes that do not match would have
+    assert height(found[-1]) > (unhelped + 0.1) * height(paintings[-1])
+
+
+def test_strokes_go_along_with_what_moves() -> None:
+    wide = texture(HEIGHT, WIDTH + 64)
+    sources = [wide[:, 3 * n : 3 * n + WIDTH] for n in range(12)]
+    paintings = [painted(source, n) for n, source in enumerate(sources)]
+    found = carried(sources, paintings)
+    moved = [np.mean([rms(a[:, 3:], b[:, :-3]) for a, b in pairwise(pictures[6:])]) for pictures in (found, paintings)]
+    assert moved[0] < 0.6 * moved[1]
+
+
+def test_another_scene_is_as_it_was_painted() -> None:
+    sources = [texture(HEIGHT, WIDTH, seed=n // 4) for n in range(8)]
+    paintings = [painted(source, n) for n, source in enumerate(sources)]
+    found = carried(sources, paintings)
+    assert rms(found[4], paintings[4]) < 0.3 * rms(paintings[3], paintings[4])
+
+
+def test_what_comes_in_front_of_it_leaves_nothing_behind() -> None:
+    behind = texture(HEIGHT, WIDTH)
+    sources = [behind.copy() for _ in range(12)]
+    for n, source in enumerate(sources):
+        source[60:120, 10 + 16 * n : 50 + 16 * n] = 255
+    found = carried(sources, sources)
+    for n in range(1, 12):
+        assert rms(found[n], sources[n]) < 6
+        # Where it was two pictures ago.
+        was = np.s_[60:120, max(0, 10 + 16 * n - 32) : 10 + 16 * n]
+        assert abs(found[n][was].mean() - sources[n][was].mean()) < 3
+
+
+@pytest.mark.parametrize("step", [-4, 3])
+def test_a_fade_does_not_lag(step: int) -> None:
+    scene = texture(HEIGHT, WIDTH, contrast=30)
+    sources = [(scene.astype(int) + step * n).clip(0, 255).astype(np.uint8) for n in range(12)]
+    found = carried(sources, sources)
+    assert max(abs(a.mean() - b.mean()) for a, b in zip(found, sources, strict=True)) < 2
+
+
+def test_what_is_not_painted_is_hardly_carried() -> None:
+    source = texture(HEIGHT, WIDTH, contrast=20)
+    finder, carry = MotionFinder(), Carry(strength=0.0)
+    for n in range(4):
+        picture = painted(source, n)
+        assert rms(carry.on(picture, finder.follow(source)), picture) < 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (17, 5), (65, 67), (101, 333)])
+def test_any_size_keeps_its_size(shape: tuple[int, int]) -> None:
+    finder, carry = MotionFinder(), Carry()
+    picture = texture(*shape)
+    for _ in range(3):
+        found = carry.on(picture, finder.follow(picture))
+        assert (found.shape, found.dtype) == (picture.shape, np.uint8)
+        assert rms(found, picture) < 4
