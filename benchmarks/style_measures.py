@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import cv2
@@ -18,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from commands.coherence import Coherence
+from pipeline.frame import Frame
 from producer.steady import Steady
 from training.backbone import Backbone, Features
 from training.losses import gram
@@ -93,6 +96,15 @@ class Steadiness:
     sharpness: float
 
 
+class Way(Enum):
+    """How a clip is painted: every frame as it is filmed; without its noise, as cameras are; as `painter paint` paints
+    a film, its strokes held together as well."""
+
+    AS_FILMED = auto()
+    LIVE = auto()
+    FILM = auto()
+
+
 class Clip:
     """Frames of a clip (BGR, one size) with the flow between neighbours, computed once for all painters."""
 
@@ -101,14 +113,12 @@ class Clip:
         greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in self.frames]
         self._steps = [_flow(before, after) for before, after in itertools.pairwise(greys)]
 
-    def steadiness(self, paint: Paint, *, steady: bool = False, sharpness: float = 0.0) -> Steadiness:
-        """Paint every frame on its own and compare each with its predecessor, carried along by the source's flow.
+    def steadiness(self, paint: Paint, way: Way = Way.AS_FILMED, *, sharpness: float = 0.0) -> Steadiness:
+        """Paint the clip and compare each frame with its predecessor, carried along by the source's flow.
 
-        `steady`: as filmed or without noise, as workers get them. `sharpness`: paintings softer than that are sharpened
-        until they have it.
+        `sharpness`: paintings softer than that are sharpened until they have it.
         """
-        settler = Steady()
-        painted = [paint(settler.settle(frame) if steady else frame) for frame in self.frames]
+        painted = _painted(self.frames, paint, way)
         if sharpness:
             painted = _as_sharp_as(sharpness, painted)
         errors = []
@@ -117,6 +127,21 @@ class Clip:
             difference = (after.astype(np.float32) - carried.astype(np.float32))[seen]
             errors.append(float(np.square(difference).mean()))
         return Steadiness(float(np.sqrt(np.mean(errors))), _mean_sharpness(painted))
+
+
+def _painted(frames: Sequence[Pixels], paint: Paint, way: Way) -> list[Pixels]:
+    if way is Way.AS_FILMED:
+        return [paint(frame) for frame in frames]
+    steady, coherence = Steady(), Coherence()
+    painted = []
+    for seq, pixels in enumerate(frames):
+        settled = steady.settle(pixels)
+        painting = paint(settled)
+        if way is Way.FILM:
+            coherence.read(Frame(seq, seq, settled))
+            painting = coherence.hold(seq, painting)
+        painted.append(painting)
+    return painted
 
 
 def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

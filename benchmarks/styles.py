@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import painters
 from benchmarks.classic_training import classic_weights
-from benchmarks.style_measures import Clip, Eye, Paint, Pixels, milliseconds
+from benchmarks.style_measures import Clip, Eye, Paint, Pixels, Way, milliseconds
 from training.backbone import Features, load_backbone
 from training.cards import add_measures
 from training.photos import list_photos, read_picture
@@ -39,8 +39,9 @@ _CLIP_FRAMES = 24
 _SHEET_TILE = (240, 180)
 _SHEET_PHOTOS = ("astronaut", "messi5", "picosdeeuropa", "cincinnati", "Kite", "horse")
 _NOTE = """
-Flicker: the clip as filmed; then as `painter` paints it, without its noise (the peer takes none out: that is what it
-would gain); then that, sharpened until it is as sharp as the peer's as filmed.
+Flicker: the clip as filmed; then as `painter` paints a camera, without its noise; then as it paints a film, its strokes
+held together as well (the peer does neither: that is what it would gain); then that film, sharpened until it is as
+sharp as the peer's as filmed.
 
 """
 # A few of the peer's own styles, as different as they come.
@@ -51,7 +52,8 @@ _LITE_STYLES = (0, 7, 13, 20)
 class Row:
     """One painter's figures; None where it was not measured.
 
-    `steady_flicker`: the clip without its noise; `equal_flicker`: that, sharpened until it is as sharp as the peer's.
+    `live_flicker`: the clip without its noise; `film_flicker`: as a film, held together as well; `equal_flicker`: that,
+    sharpened until it is as sharp as the peer's.
     """
 
     painter: str
@@ -60,7 +62,8 @@ class Row:
     content_distance: float | None = None
     nearest_is_own: int | None = None
     flicker: float | None = None
-    steady_flicker: float | None = None
+    live_flicker: float | None = None
+    film_flicker: float | None = None
     equal_flicker: float | None = None
     sharpness: float | None = None
 
@@ -123,8 +126,9 @@ class Comparison:
             painter,
             style,
             flicker=found.flicker,
-            steady_flicker=clip.steadiness(paint, steady=True).flicker,
-            equal_flicker=clip.steadiness(paint, steady=True, sharpness=sharpness).flicker if sharpness else None,
+            live_flicker=clip.steadiness(paint, Way.LIVE).flicker,
+            film_flicker=clip.steadiness(paint, Way.FILM).flicker,
+            equal_flicker=clip.steadiness(paint, Way.FILM, sharpness=sharpness).flicker if sharpness else None,
             sharpness=found.sharpness,
         )
 
@@ -196,12 +200,12 @@ def _peak_mb(export: Path, size: tuple[int, int] | None) -> float:
 def table(rows: Iterable[Row]) -> str:
     """The rows as Markdown."""
     heads = ["painter", "style", "style distance", "content distance", "nearest is its own", "flicker"]
-    heads += ["flicker, noise taken out", "and as sharp as the peer", "sharpness"]
+    heads += ["flicker of a camera", "of a film", "of a film as sharp as the peer's", "sharpness"]
     lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for row in rows:
         cells = [_cell(row.style_distance, 3), _cell(row.content_distance, 3), _cell(row.nearest_is_own, 0)]
-        cells += [_cell(row.flicker, 2), _cell(row.steady_flicker, 2), _cell(row.equal_flicker, 2)]
-        cells += [_cell(row.sharpness, 1)]
+        cells += [_cell(row.flicker, 2), _cell(row.live_flicker, 2), _cell(row.film_flicker, 2)]
+        cells += [_cell(row.equal_flicker, 2), _cell(row.sharpness, 1)]
         lines.append(f"| {row.painter} | {row.style} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -233,7 +237,8 @@ def put_on_cards(rows: Iterable[Row], times: dict[str, float], weights: Path) ->
                 "style_distance": row.style_distance,
                 "content_distance": row.content_distance,
                 "flicker": row.flicker,
-                "flicker_without_noise": row.steady_flicker,
+                "flicker_without_noise": row.live_flicker,
+                "flicker_of_film": row.film_flicker,
                 "sharpness": row.sharpness,
                 "ms_640x480_1_thread": times.get("640x480 1 thread f32"),
                 "ms_1280x720_1_thread": times.get("1280x720 1 thread f32"),

@@ -36,7 +36,7 @@ Steady = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
-        help="Take out noise: where nothing moves, strokes stay; what is faint and tiny may blur.",
+        help="Hold strokes together from picture to picture; what is faint and tiny may blur while it moves.",
         rich_help_panel=_VIDEO,
     ),
 ]

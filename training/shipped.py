@@ -123,24 +123,13 @@ SHIPPED: dict[str, Shipped] = {
     "auvers": Shipped(
         "gogh_auvert.png",
         Origin("Street in Auvers-sur-Oise", "Vincent van Gogh", "1890", _PUBLIC_DOMAIN, _GCOMPRIS),
+        # Without a grain here, too: skies of brush strokes, not of blots, and horses in one piece.
+        Recipe(style=16.0, seed=101),
         start="starry",
         finishing=(
-            _ON_CANVAS,
-            replace(_SHARP, style=16.0, content=0.8),
-            replace(_SHARPEST, content=0.8, kept=0.15),
-            replace(_CLEAR_AUVERS, seed=25),
-            replace(_CLEAR_AUVERS, frame=2000.0, seed=45),
-            replace(
-                _CLEAR_AUVERS,
-                style=30.0,
-                stability=60.0,
-                lattice=15000.0,
-                quiet=500.0,
-                frame=2000.0,
-                sharpen=0.5,
-                painted_sharpen=0.5,
-                seed=71,
-            ),
+            replace(_PRINT, style=28.0, stability=80.0, painted_sharpen=0.6, seed=102),
+            # The calmer, the flatter: sharpened more to make up for it.
+            replace(_PRINT, style=30.0, stability=300.0, learning_rate=1e-3, painted_sharpen=0.8, seed=103),
         ),
     ),
     "poppies": Shipped(

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.style_measures import Clip, Pixels, colour_transfer, milliseconds
+from benchmarks.style_measures import Clip, Pixels, Way, colour_transfer, milliseconds
 
 
 def _moving(count: int = 5) -> list[Pixels]:
@@ -36,7 +36,17 @@ def test_noise_taken_out_does_not_flicker() -> None:
     rng = np.random.default_rng(1)
     still = [np.clip(_moving(1)[0] + rng.normal(0, 3, (192, 256, 3)), 0, 255).astype(np.uint8) for _ in range(12)]
     clip = Clip(still)
-    assert clip.steadiness(lambda frame: frame, steady=True).flicker < clip.steadiness(lambda frame: frame).flicker / 2
+    assert clip.steadiness(lambda frame: frame, Way.LIVE).flicker < clip.steadiness(lambda frame: frame).flicker / 2
+
+
+def test_strokes_held_together_flicker_less() -> None:
+    clip = Clip([_moving(1)[0] // 2 + 40] * 12)
+
+    def paint(frame: Pixels) -> Pixels:
+        return np.clip(frame + rng.normal(0, 10, frame.shape), 0, 255).astype(np.uint8)
+
+    rng = np.random.default_rng(1)
+    assert clip.steadiness(paint, Way.FILM).flicker < clip.steadiness(paint, Way.LIVE).flicker / 1.5
 
 
 def test_paintings_are_sharpened_until_they_are_as_sharp_as_asked() -> None:
