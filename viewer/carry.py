@@ -42,7 +42,7 @@ class Carry:
 
     def on(self, painted: Pixels, motion: Motion | None) -> Pixels:
         """Return the H×W×3 uint8 BGR picture with the strokes of the last one where `motion`, its source's, takes
-        them; 8 ms at 640×480. As it is where there is no motion to go by."""
+        them; 8 to 14 ms at 640×480. As it is where there is no motion to go by."""
         luma, colour = _split(painted)
         last, self._last = self._last, (luma, colour)
         if last is None or motion is None or last[0].shape != luma.shape:
