@@ -58,7 +58,8 @@ class Options:
 
     def painting(self, style: Style) -> str:
         """Name what is painted: a job that was interrupted goes on only where that is the same."""
-        return f"{_digest(style)} {self.look}{'' if self.is_steady else ' as filmed'}"
+        # An older version held no strokes together: its half of a film is not gone on from.
+        return f"{_digest(style)} {self.look} {'held together' if self.is_steady else 'as filmed'}"
 
 
 def open_input(path: Path, options: Options, settings: Settings) -> Source:
