@@ -54,7 +54,7 @@ class Options:
 
     def coherence(self, info: StreamInfo) -> Coherence | None:
         """Return what holds a video's strokes together; None for photos."""
-        return Coherence(self.look.strength) if self.is_steady and info.width else None
+        return Coherence(self.look) if self.is_steady and info.width else None
 
     def painting(self, style: Style) -> str:
         """Name what is painted: a job that was interrupted goes on only where that is the same."""

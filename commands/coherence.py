@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frame import Frame
+from pipeline.frame import Frame, Look
 from pipeline.motion import Motion
 from producer.motion import MotionFinder
 from viewer.carry import Carry
@@ -16,8 +16,8 @@ LEAD_FRAMES = 8
 class Coherence:
     """One film's. Frames are read in order by one thread and their paintings held in order by another."""
 
-    def __init__(self, strength: float = 1.0) -> None:
-        self._finder, self._carry = MotionFinder(), Carry(strength)
+    def __init__(self, look: Look | None = None) -> None:
+        self._finder, self._carry = MotionFinder(), Carry(look)
         # Of frames that are being painted: 230 KB each at 640×480.
         self._motions: dict[int, Motion | None] = {}
 

@@ -4,6 +4,8 @@ Dense inverse search (Kroeger 2016, arXiv 1603.03590) at a quarter of the size, 
 tenth of a pixel of the whole: beside half and eighth of the size it was steadiest for its time.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,19 @@ from pipeline.motion import CELL_PX, Motion
 _STRIDE = 6
 # Below that many squares a side there is no room for a patch to move in.
 _LEAST_CELLS = 16
-# A square is the same when what it was differs by less than half of this, of 255, and another one from there on.
-_DIFFERS = 12.0
-# Mean of the colours, as one number a pixel.
-_MEAN = np.full((1, 3), 1 / 3, np.float32)
+# A square is the same when it and those around it (20×20 pixels) differ by less than half of this on average, of 255,
+# and another one from there on. Where there is little to see, little is a difference.
+_DIFFERS, _LEAST_DIFFERS = 12.0, 3.0
 _AROUND = (5, 5)
+# And when none beside it differs by half of this: what is small moves away within the mean of what is around it.
+_ONE_DIFFERS = 32.0
+_BESIDE = np.ones((3, 3), np.uint8)
+# What explains a square no better than standing still does by so much, of 255, is a neighbour's motion: a flat wall
+# would go along with whoever walks past it.
+_BETTER = 0.3
+
+Pixels = NDArray[np.uint8]
+_Map = NDArray[np.float32]
 
 
 class MotionFinder:
@@ -49,16 +59,29 @@ class MotionFinder:
         before, after = (cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) for x in (last, small))
         # The flow handed in is where the search starts: what lies in memory would lead it out of the picture.
         flow = np.asarray(self._search.calc(after, before, np.zeros((height, width, 2), np.float32)), np.float32)
-        return Motion(flow, _trust(last, small, flow))
+        return _judged(last, small, flow)
 
 
-def _trust(last: NDArray[np.uint8], small: NDArray[np.uint8], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return where the picture before, carried along, shows the same as this one."""
+def _judged(last: Pixels, small: Pixels, flow: _Map) -> Motion:
+    """Return the flow, none where standing still explains as much, with where what was there shows the same."""
     height, width = small.shape[:2]
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     columns, rows = columns + flow[..., 0], rows + flow[..., 1]
     carried = cv2.remap(last, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    differs = cv2.blur(cv2.transform(cv2.absdiff(carried, small), _MEAN), _AROUND).astype(np.float32)
-    trust = np.clip(2.0 - differs * (2.0 / _DIFFERS), 0.0, 1.0)
-    trust[(columns < 0) | (columns > width - 1) | (rows < 0) | (rows > height - 1)] = 0.0
-    return np.asarray(trust, np.float32)
+    moved, still = _difference(carried, small), _difference(last, small)
+    stays = cv2.blur(still, _AROUND) <= cv2.blur(moved, _AROUND) + _BETTER
+    flow[stays] = 0.0
+    differs = np.where(stays, still, moved)
+    grey = small.mean(-1, dtype=np.float32)
+    contrast = np.sqrt(np.maximum(cv2.blur(grey * grey, _AROUND) - cv2.blur(grey, _AROUND) ** 2, 0.0))
+    bound = np.clip(_LEAST_DIFFERS + contrast, _LEAST_DIFFERS, _DIFFERS)
+    trust = np.clip(2.0 - cv2.blur(differs, _AROUND) * (2.0 / bound), 0.0, 1.0)
+    trust = np.minimum(trust, np.clip(2.0 - cv2.dilate(differs, _BESIDE) * (2.0 / _ONE_DIFFERS), 0.0, 1.0))
+    outside = (columns < 0) | (columns > width - 1) | (rows < 0) | (rows > height - 1)
+    trust[outside & ~stays] = 0.0
+    return Motion(flow, np.asarray(trust, np.float32))
+
+
+def _difference(one: Any, other: Pixels) -> _Map:
+    """Return how far squares are apart in the colour that differs most."""
+    return np.asarray(cv2.absdiff(one, other).max(-1), np.float32)

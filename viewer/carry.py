@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.motion import CELL_PX, Motion
+from pipeline.frame import Look
+from pipeline.motion import Motion
 
 # What stays of the picture before, where it is trusted: 0.7 flickered 6 to 13 % more, 0.9 lagged a quarter more behind
 # changes and was no steadier for its sharpness. Less of it where things move fast (a half from 4 px a frame on) was
@@ -35,9 +36,10 @@ _Map = NDArray[np.float32]
 class Carry:
     """Carries the strokes of one painted video along, in its order. Not shared between threads."""
 
-    def __init__(self, strength: float = 1.0) -> None:
-        """`strength`: how much of the pictures is painted; what is the source's own does not flicker."""
-        self._kept = _KEPT * strength
+    def __init__(self, look: Look | None = None) -> None:
+        """`look`: how the pictures are painted; what is the source's own does not flicker and is not carried."""
+        look = look or Look()
+        self._kept, self._keep_colours = _KEPT * look.strength, look.keep_colours
         self._last: tuple[Pixels, Pixels] | None = None
 
     def on(self, painted: Pixels, motion: Motion | None) -> Pixels:
@@ -47,11 +49,11 @@ class Carry:
         last, self._last = self._last, (luma, colour)
         if last is None or motion is None or last[0].shape != luma.shape:
             return painted
-        moved_luma, moved_colour = _moved(last[0], motion.flow, 1), _moved(last[1], motion.flow, _COLOUR_PX)
+        moved_luma, moved_colour = _moved(last[0], motion.flow), _moved(last[1], motion.flow)
         changed = _changed(moved_colour, colour, motion.trust.shape)
         trust = self._kept * motion.trust * np.clip(2.0 - np.abs(changed).max(-1) * (2.0 / _COLOUR_DIFFERS), 0.0, 1.0)
         moved_luma, moved_colour = _lit(moved_luma, changed[..., 0]), _lit(moved_colour, changed)
-        mixed = _mix(moved_luma, luma, trust), _mix(moved_colour, colour, trust)
+        mixed = _mix(moved_luma, luma, trust), colour if self._keep_colours else _mix(moved_colour, colour, trust)
         self._last = mixed
         return _join(_raised(mixed[0], luma, trust.shape), mixed[1])
 
@@ -70,14 +72,18 @@ def _join(luma: Pixels, colour: Pixels) -> Pixels:
     return np.asarray(cv2.cvtColor(both, cv2.COLOR_YCrCb2BGR), np.uint8)
 
 
-def _moved(picture: Pixels, flow: _Map, shrunk: int) -> Pixels:
-    """Return the picture, shrunk so many times, carried along. Luma cubic: linear cost up to a seventh of sharpness."""
-    columns, rows = (_resized(flow[..., axis] * np.float32(CELL_PX / shrunk), picture.shape) for axis in (0, 1))
+def _moved(picture: Pixels, flow: _Map) -> Pixels:
+    """Return the picture, of any size, carried along. Luma cubic: linear cost up to a seventh of sharpness."""
+    # Not four: what is left over at the side makes squares of 427 pixels a fifth of a percent wider.
+    height, width = (side / cells for side, cells in zip(picture.shape[:2], flow.shape[:2], strict=True))
+    columns, rows = (
+        _resized(flow[..., axis] * np.float32(px), picture.shape) for axis, px in ((0, width), (1, height))
+    )
     columns += np.arange(picture.shape[1], dtype=np.float32)
     rows += np.arange(picture.shape[0], dtype=np.float32)[:, None]
     # A 32nd of a pixel is what the floats would be rounded to, in twice the time.
     places, parts = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
-    between = cv2.INTER_CUBIC if shrunk == 1 else cv2.INTER_LINEAR
+    between = cv2.INTER_CUBIC if picture.ndim == 2 else cv2.INTER_LINEAR
     return np.asarray(cv2.remap(picture, places, parts, between, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
@@ -94,17 +100,12 @@ def _lit(moved: Pixels, changed: _Map) -> Pixels:
 def _raised(mixed: Pixels, painted: Pixels, cells: tuple[int, ...]) -> Pixels:
     """Return luma with strokes as high as they were painted."""
     flat, wanted = (cv2.blur(x, (_STROKE_PX, _STROKE_PX)) for x in (mixed, painted))
-    has, should = (
-        cv2.blur(cv2.resize(cv2.absdiff(x, mean), cells[::-1], interpolation=cv2.INTER_AREA), _AROUND).astype(
-            np.float32
-        )
-        for x, mean in ((mixed, flat), (painted, wanted))
-    )
+    has, should = _height(mixed, flat, cells), _height(painted, wanted, cells)
     times = _resized(np.clip((should + 1.0) / (has + 1.0), 1.0, _MOST_RAISED), mixed.shape)
     return np.asarray(cv2.blendLinear(mixed, flat, times, 1.0 - times), np.uint8)
 
 
-def _height(luma: Pixels, flat: Pixels, cells: tuple[int, ...]) -> _Map:
+def _height(luma: Pixels, flat: NDArray[Any], cells: tuple[int, ...]) -> _Map:
     """Return how far strokes are from the mean around them, in each square and those around it."""
     return np.asarray(cv2.blur(_shrunk(cv2.absdiff(luma, flat), cells), _AROUND), np.float32)
 

@@ -12,7 +12,7 @@ HEIGHT, WIDTH = 192, 256
 
 @pytest.mark.parametrize(("right", "down"), [(0, 0), (1, 0), (3, -2), (8, 5)])
 def test_what_moves_is_found_where_it_was(right: int, down: int) -> None:
-    wide = texture(HEIGHT + 40, WIDTH + 40, contrast=30)
+    wide = texture(HEIGHT + 40, WIDTH + 40, contrast=15)
     finder = MotionFinder()
     assert finder.follow(wide[20 : 20 + HEIGHT, 20 : 20 + WIDTH]) is None
     motion = finder.follow(wide[20 - down : 20 - down + HEIGHT, 20 - right : 20 - right + WIDTH])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.frame import Look
 from producer.motion import MotionFinder
 from tests.media import texture
 from viewer.carry import Carry
@@ -77,6 +78,45 @@ def test_what_comes_in_front_of_it_leaves_nothing_behind() -> None:
         assert abs(found[n][was].mean() - sources[n][was].mean()) < 3
 
 
+@pytest.mark.parametrize(("side", "contrast"), [(4, 125), (6, 80), (8, 125)])
+def test_what_is_small_and_moves_is_whole_and_leaves_nothing_behind(side: int, contrast: int) -> None:
+    sources = [np.full((HEIGHT, WIDTH, 3), 100, np.uint8) for _ in range(9)]
+    places = [np.s_[90 : 90 + side, 10 + 25 * n : 10 + 25 * n + side] for n in range(9)]
+    for source, place in zip(sources, places, strict=True):
+        source[place] += np.uint8(contrast)
+    found = carried(sources, sources)
+    assert found[-1][places[-1]].mean() > 100 + 0.9 * contrast
+    for place in places[:-1]:
+        assert abs(found[-1][place].mean() - 100) < 4
+
+
+def test_a_wall_stays_where_it_is_while_something_passes() -> None:
+    sources = [np.full((HEIGHT, WIDTH, 3), 120, np.uint8) for _ in range(8)]
+    for n, source in enumerate(sources):
+        source[60:124, 16 * n : 16 * n + 64] = texture(64, 64)
+    wall = strokes(1)
+    paintings = [np.clip(source + wall, 0, 255).astype(np.uint8) for source in sources]
+    found = carried(sources, paintings)
+    assert rms(found[-1][140:], paintings[-1][140:]) < 3
+    assert rms(found[-1][:44], paintings[-1][:44]) < 3
+
+
+def test_colours_that_are_kept_are_not_carried() -> None:
+    sources = [texture(HEIGHT, WIDTH, seed=n) // 8 + 100 for n in range(4)]
+    carry, finder = Carry(Look(keep_colours=True)), MotionFinder()
+    for source in sources:
+        tinted = source.copy()
+        tinted[..., 2] += np.uint8(60)
+        found = carry.on(tinted, finder.follow(sources[0]))
+    assert (
+        abs(
+            (found[..., 2].astype(float) - found[..., 0]).mean()
+            - (tinted[..., 2].astype(float) - tinted[..., 0]).mean()
+        )
+        < 2
+    )
+
+
 @pytest.mark.parametrize("step", [-4, 3])
 def test_a_fade_does_not_lag(step: int) -> None:
     scene = texture(HEIGHT, WIDTH, contrast=30)
@@ -87,7 +127,7 @@ def test_a_fade_does_not_lag(step: int) -> None:
 
 def test_what_is_not_painted_is_hardly_carried() -> None:
     source = texture(HEIGHT, WIDTH, contrast=20)
-    finder, carry = MotionFinder(), Carry(strength=0.0)
+    finder, carry = MotionFinder(), Carry(Look(strength=0.0))
     for n in range(4):
         picture = painted(source, n)
         assert rms(carry.on(picture, finder.follow(source)), picture) < 2
