@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -145,13 +146,19 @@ class PaintJob:
 
     def _feed(self) -> None:
         quality = self._settings.jpeg_quality
-        seq = self._start
+        seq, lead = self._start, deque[Frame]()
         try:
             for frame in self._source.frames(self._start):
                 if self._coherence:
                     self._coherence.read(frame)
-                if not self._submission.submit(encode(frame, self._codec(frame), quality=quality)):
-                    return
+                lead.append(frame)
+                if frame.seq < self._first:
+                    continue
+                # Not before there is one to write: a film that is whole waits for nobody to paint.
+                while lead:
+                    first = lead.popleft()
+                    if not self._submission.submit(encode(first, self._codec(first), quality=quality)):
+                        return
                 seq = frame.seq + 1
         except SourceError as error:
             # What was read is painted and kept; the job fails once it is.

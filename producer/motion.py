@@ -42,7 +42,7 @@ class MotionFinder:
         self._last: NDArray[np.uint8] | None = None
 
     def follow(self, pixels: NDArray[np.uint8]) -> Motion | None:
-        """Return how H×W×3 uint8 `pixels` came from the picture before; 2 to 4 ms at 640×480.
+        """Return how H×W×3 uint8 `pixels` came from the picture before; 3 to 5 ms at 640×480.
 
         None where nothing can be said: for the first picture, the first of another size, and very small ones.
         """

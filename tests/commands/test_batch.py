@@ -1,5 +1,6 @@
 """How a batch reads its sources: without their noise, unless they are to come through as they are."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from commands.batch import Options, open_input
 from pipeline.config import settings
-from pipeline.frame import Look
+from pipeline.frame import Look, StreamInfo
 from tests.media import Clip, make_clip
 from viewer.segments import SinkOptions
 from workers.styles import find_style
@@ -25,6 +26,21 @@ def test_noise_is_taken_out_of_what_is_painted(tmp_path: Path, look: Look, *, st
         for kept, look in ((False, look), (steady, look))
     )
     assert np.array_equal(filmed[1].pixels, read[1].pixels) == is_as_filmed
+
+
+@pytest.mark.parametrize(
+    ("look", "steady", "width", "is_held"),
+    [
+        (Look(), True, 64, True),
+        (Look(), False, 64, False),
+        (Look(strength=0.0), True, 64, False),
+        (Look(), True, 0, False),
+    ],
+    ids=["a film", "no steady", "the source itself", "photos"],
+)
+def test_what_is_held_together(look: Look, *, steady: bool, width: int, is_held: bool) -> None:
+    info = StreamInfo(width, width, Fraction(1, 25))
+    assert (Options(look, SinkOptions(), steady=steady).coherence(info) is not None) == is_held
 
 
 def test_a_job_goes_on_only_where_the_same_is_painted() -> None:
