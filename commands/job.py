@@ -8,8 +8,7 @@ import logging
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from uuid import uuid4
@@ -146,19 +145,11 @@ class PaintJob:
 
     def _feed(self) -> None:
         quality = self._settings.jpeg_quality
-        seq, lead = self._start, deque[Frame]()
+        seq = self._start
         try:
-            for frame in self._source.frames(self._start):
-                if self._coherence:
-                    self._coherence.read(frame)
-                lead.append(frame)
-                if frame.seq < self._first:
-                    continue
-                # Not before there is one to write: a film that is whole waits for nobody to paint.
-                while lead:
-                    first = lead.popleft()
-                    if not self._submission.submit(encode(first, self._codec(first), quality=quality)):
-                        return
+            for frame in self._frames():
+                if not self._submission.submit(encode(frame, self._codec(frame), quality=quality)):
+                    return
                 seq = frame.seq + 1
         except SourceError as error:
             # What was read is painted and kept; the job fails once it is.
@@ -167,6 +158,18 @@ class PaintJob:
             self._fail(error)
             return
         self._collector.finish_at(seq)
+
+    def _frames(self) -> Iterator[Frame]:
+        """Yield what is to be painted; those that are not written only once there is one that is: a film that is whole
+        waits for nobody to paint."""
+        ready: list[Frame] = []
+        for frame in self._source.frames(self._start):
+            if self._coherence:
+                self._coherence.read(frame)
+            ready.append(frame)
+            if frame.seq >= self._first:
+                yield from ready
+                ready.clear()
 
     def _codec(self, frame: Frame) -> Codec:
         """Say how a frame crosses: as it is where the server has room for that, else as its source asks."""

@@ -1,4 +1,4 @@
-"""How a picture moved since the one before it, as the rooms hand it on. A value only."""
+"""How a picture moved since the one before it, as the rooms hand it on, and how a difference becomes trust."""
 
 from dataclasses import dataclass
 
@@ -18,3 +18,8 @@ class Motion:
 
     flow: NDArray[np.float32]
     trust: NDArray[np.float32]
+
+
+def sameness(differs: NDArray[np.float32], bound: NDArray[np.float32] | float) -> NDArray[np.float32]:
+    """Return 1 where `differs` is at most half of `bound`, 0 from the whole of it on, and less and less between."""
+    return np.asarray(np.clip(2.0 - differs * (2.0 / bound), 0.0, 1.0), np.float32)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.motion import CELL_PX, Motion
+from pipeline.motion import CELL_PX, Motion, sameness
 
 # Pixels, at a quarter of the size, between the patches that are looked for; they are 8 wide.
 _STRIDE = 6
@@ -39,9 +39,9 @@ class MotionFinder:
         # As fine as it is given: the preset stops at a quarter of that.
         self._search.setFinestScale(0)
         self._search.setPatchStride(_STRIDE)
-        self._last: NDArray[np.uint8] | None = None
+        self._last: Pixels | None = None
 
-    def follow(self, pixels: NDArray[np.uint8]) -> Motion | None:
+    def follow(self, pixels: Pixels) -> Motion | None:
         """Return how H×W×3 uint8 `pixels` came from the picture before; 3 to 5 ms at 640×480.
 
         None where nothing can be said: for the first picture, the first of another size, and very small ones.
@@ -49,11 +49,8 @@ class MotionFinder:
         height, width = (side // CELL_PX for side in pixels.shape[:2])
         if min(height, width) < _LEAST_CELLS:
             return None
-        last, small = (
-            self._last,
-            np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8),
-        )
-        self._last = small
+        small = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        last, self._last = self._last, small
         if last is None or last.shape != small.shape:
             return None
         before, after = (cv2.cvtColor(x, cv2.COLOR_BGR2GRAY) for x in (last, small))
@@ -75,11 +72,11 @@ def _judged(last: Pixels, small: Pixels, flow: _Map) -> Motion:
     grey = small.mean(-1, dtype=np.float32)
     contrast = np.sqrt(np.maximum(cv2.blur(grey * grey, _AROUND) - cv2.blur(grey, _AROUND) ** 2, 0.0))
     bound = np.clip(_LEAST_DIFFERS + contrast, _LEAST_DIFFERS, _DIFFERS)
-    trust = np.clip(2.0 - cv2.blur(differs, _AROUND) * (2.0 / bound), 0.0, 1.0)
-    trust = np.minimum(trust, np.clip(2.0 - cv2.dilate(differs, _BESIDE) * (2.0 / _ONE_DIFFERS), 0.0, 1.0))
+    around, beside = (np.asarray(x, np.float32) for x in (cv2.blur(differs, _AROUND), cv2.dilate(differs, _BESIDE)))
+    trust = np.minimum(sameness(around, bound), sameness(beside, _ONE_DIFFERS))
     outside = (columns < 0) | (columns > width - 1) | (rows < 0) | (rows > height - 1)
     trust[outside & ~stays] = 0.0
-    return Motion(flow, np.asarray(trust, np.float32))
+    return Motion(flow, trust)
 
 
 def _difference(one: Any, other: Pixels) -> _Map:

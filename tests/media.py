@@ -109,6 +109,11 @@ def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return 99.0 if error == 0 else 10 * float(np.log10(255**2 / error))
 
 
+def rms(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Return the root mean square difference, of 255."""
+    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
+
+
 def _chapter(number: int, title: str) -> dict[str, object]:
     """Return one fifth of a second as a chapter."""
     span = {"start": number * 200, "end": number * 200 + 200, "time_base": Fraction(1, 1000)}

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from commands.coherence import LEAD_FRAMES, Coherence
 from pipeline.frame import Frame
-from tests.media import texture
+from tests.media import rms, texture
 
 FIRST, LAST = 20, 24
 
@@ -20,10 +20,6 @@ def held(start: int) -> dict[int, NDArray[np.uint8]]:
         painted = np.clip(source + np.random.default_rng(seq).normal(0, 20, (192, 256, 1)), 0, 255).astype(np.uint8)
         found[seq] = coherence.hold(seq, painted)
     return found
-
-
-def rms(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
 
 
 def test_a_film_that_goes_on_hardly_jumps() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from producer.source import open_source
 from producer.steady import Steady
-from tests.media import Clip, make_clip
+from tests.media import Clip, make_clip, rms
 
 HEIGHT, WIDTH = 48, 64
 SCRIPT = Path(__file__).parents[2] / "viewer" / "static" / "steady.js"
@@ -40,10 +40,6 @@ def with_block(left: int) -> Pixels:
 def settled(pictures: list[Pixels]) -> list[Pixels]:
     steady = Steady()
     return [steady.settle(pixels).copy() for pixels in pictures]
-
-
-def rms(one: Pixels, other: Pixels) -> float:
-    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
 
 
 def changes(pictures: list[Pixels]) -> float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.frame import Look
 from producer.motion import MotionFinder
-from tests.media import texture
+from tests.media import rms, texture
 from viewer.carry import Carry
 
 HEIGHT, WIDTH = 192, 256
@@ -29,10 +29,6 @@ def painted(source: Pixels, seed: int) -> Pixels:
 def carried(sources: list[Pixels], paintings: list[Pixels]) -> list[Pixels]:
     finder, carry = MotionFinder(), Carry()
     return [carry.on(painting, finder.follow(source)) for source, painting in zip(sources, paintings, strict=True)]
-
-
-def rms(one: Pixels, other: Pixels) -> float:
-    return float(np.sqrt(np.square(one.astype(float) - other).mean()))
 
 
 def height(picture: Pixels) -> float:
