@@ -71,6 +71,18 @@ def test_page_server_lost_is_said_and_the_camera_goes_on_after(village: Village,
         expect(state).to_have_text("Live", timeout=_BACK_MS)
 
 
+@pytest.mark.parametrize("lost", ["encoder.js", "steady.js"])
+def test_camera_whose_encoder_does_not_come_is_said(house: House, tab: Tab, lost: str) -> None:
+    with tab(house.url, expected="Failed to load resource") as page:
+        page.context.route(f"**/{lost}", lambda route: route.abort())
+        page.get_by_role("button", name="Start the camera").first.click()
+        expect(page.locator("#notices")).to_contain_text("Reload the page")
+        expect(page.locator("#state-words")).to_have_text("Ready")
+        page.context.unroute(f"**/{lost}")
+        page.get_by_role("button", name="Start the camera").first.click()
+        expect(page.locator("#state-words")).not_to_have_text("Ready")
+
+
 @pytest.mark.usefixtures("workers")
 def test_stream_made_elsewhere_shows_up_by_itself(village: Village, house: House, tab: Tab, clip: Any) -> None:
     with tab(house.url) as page:

@@ -36,7 +36,7 @@ export class Camera {
     return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
   }
 
-  /** Open a camera, closing the one before. Rejects with `getUserMedia`'s errors. @param {Wanted} wanted */
+  /** Open a camera, closing the one before. Rejects with `getUserMedia`'s errors, or an `EncoderError`. @param {Wanted} wanted */
   async start({ deviceId, width, height, mirror }) {
     this.stop();
     const run = this.#run;
@@ -49,6 +49,8 @@ export class Camera {
     if (run !== this.#run) return release(stream);
     this.#stream = stream;
     this.#encoder = new Worker(new URL("./encoder.js", import.meta.url), { type: "module" });
+    await ready(this.#encoder);
+    if (run !== this.#run) return;
     stream.getVideoTracks()[0].addEventListener("ended", () => this.#on.onEnd());
     this.#video.srcObject = stream;
     await this.#video.play();
@@ -102,11 +104,23 @@ export class Camera {
   }
 }
 
-/** @param {Worker} encoder @param {import("./encoder.js").Order} order @returns {Promise<Blob | null>} rejected where the worker does not start */
-function encoded(encoder, order) {
+/** The page came, and the part of it that encodes the camera's pictures did not. */
+class EncoderError extends Error {
+  name = "EncoderError";
+}
+
+/** Resolved when the worker says that it is there. @param {Worker} encoder @returns {Promise<void>} */
+function ready(encoder) {
   return new Promise((resolve, reject) => {
+    encoder.onmessage = () => resolve();
+    encoder.onerror = () => reject(new EncoderError());
+  });
+}
+
+/** @param {Worker} encoder @param {import("./encoder.js").Order} order @returns {Promise<Blob | null>} */
+function encoded(encoder, order) {
+  return new Promise((resolve) => {
     encoder.onmessage = ({ data }) => resolve(data);
-    encoder.onerror = reject;
     encoder.postMessage(order, [order.picture]);
   });
 }

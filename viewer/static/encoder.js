@@ -13,6 +13,9 @@ let canvas = new OffscreenCanvas(1, 1);
 // A picture that does not encode is left out; nobody waits for it.
 addEventListener("message", ({ data }) => void encoded(data).then(postMessage, () => postMessage(null)));
 
+// Said once: whoever waits for it learns that this file and what it imports came.
+postMessage("ready");
+
 /** @param {Order} order */
 async function encoded({ picture, width, height, isMirrored }) {
   if (canvas.width !== width || canvas.height !== height) canvas = new OffscreenCanvas(width, height);

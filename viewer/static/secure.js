@@ -32,9 +32,10 @@ const REFUSALS = {
   NotReadableError: "The camera is busy in another program. Close that one, then start again.",
   OverconstrainedError: "This camera has no such picture size. Choose another resolution.",
   AbortError: "The camera stopped while starting. Start it again.",
+  EncoderError: "A part of this page did not come: its server is gone, or is of another version. Reload the page.",
 };
 
-/** Words for an error of `getUserMedia`. @param {unknown} error */
+/** Words for an error of `Camera.start`. @param {unknown} error */
 export function cameraRefusal(error) {
   const { name = "", message = "" } = /** @type {{name?: string, message?: string}} */ (error ?? {});
   return REFUSALS[name] ?? `The camera could not be started: ${message || name || "no reason given"}.`;
