@@ -35,6 +35,8 @@ _MOST_SHARPENED, _HALVINGS = 8.0, 7
 
 Pixels = NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
+#: Where each pixel of a frame was in the one before, H×W×2 (column, row), and H×W whether it was in sight there.
+Step = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +108,35 @@ class Way(Enum):
 
 
 class Clip:
-    """Frames of a clip (BGR, one size) with the flow between neighbours, computed once for all painters."""
+    """Frames of a clip (BGR, one size) with the motion between neighbours, found once for all painters."""
 
-    def __init__(self, frames: Sequence[Pixels]) -> None:
+    def __init__(self, frames: Sequence[Pixels], steps: Sequence[Step] | None = None) -> None:
+        """`steps`: where the motion is known; otherwise it is what DIS finds."""
         self.frames = list(frames)
-        greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in self.frames]
-        self._steps = [_flow(before, after) for before, after in itertools.pairwise(greys)]
+        self._steps = _found(self.frames) if steps is None else list(steps)
 
     def steadiness(self, paint: Paint, way: Way = Way.AS_FILMED, *, sharpness: float = 0.0) -> Steadiness:
-        """Paint the clip and compare each frame with its predecessor, carried along by the source's flow.
+        """Paint the clip and judge what comes out, sharpened until it has `sharpness` where that is asked for."""
+        painted = self.painted(paint, way)
+        return self.judged(as_sharp_as(sharpness, painted) if sharpness else painted)
 
-        `sharpness`: paintings softer than that are sharpened until they have it.
-        """
-        painted = _painted(self.frames, paint, way)
-        if sharpness:
-            painted = _as_sharp_as(sharpness, painted)
+    def painted(self, paint: Paint, way: Way = Way.AS_FILMED) -> list[Pixels]:
+        """The clip's paintings."""
+        return _painted(self.frames, paint, way)
+
+    def judged(self, paintings: Sequence[Pixels]) -> Steadiness:
+        """Compare each painting with its predecessor, carried along by the source's motion."""
         errors = []
-        for (places, seen), (before, after) in zip(self._steps, itertools.pairwise(painted), strict=True):
+        for (places, seen), (before, after) in zip(self._steps, itertools.pairwise(paintings), strict=True):
             carried = _carry(before, places)
             difference = (after.astype(np.float32) - carried.astype(np.float32))[seen]
             errors.append(float(np.square(difference).mean()))
-        return Steadiness(float(np.sqrt(np.mean(errors))), _mean_sharpness(painted))
+        return Steadiness(float(np.sqrt(np.mean(errors))), _mean_sharpness(paintings))
+
+
+def _found(frames: Sequence[Pixels]) -> list[Step]:
+    greys = [np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), np.uint8) for frame in frames]
+    return [_flow(before, after) for before, after in itertools.pairwise(greys)]
 
 
 def _painted(frames: Sequence[Pixels], paint: Paint, way: Way) -> list[Pixels]:
@@ -144,7 +154,7 @@ def _painted(frames: Sequence[Pixels], paint: Paint, way: Way) -> list[Pixels]:
     return painted
 
 
-def _flow(before: Pixels, after: Pixels) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _flow(before: Pixels, after: Pixels) -> Step:
     """Where each pixel of `after` was in `before`, and which of them were visible there."""
     finder = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     # The flow handed in is where the search starts: zeros, or what lies in memory leads it out of the picture.
@@ -161,8 +171,11 @@ def _carry(picture: NDArray[Any], places: NDArray[np.float32]) -> NDArray[Any]:
     return cv2.remap(picture, places[..., 0], places[..., 1], cv2.INTER_LINEAR)
 
 
-def _as_sharp_as(sharpness: float, pictures: Sequence[Pixels]) -> list[Pixels]:
-    """Sharpen all by the least share of an unsharp mask (as `workers/canvas.py` has it) that gives `sharpness`."""
+def as_sharp_as(sharpness: float, pictures: Sequence[Pixels]) -> list[Pixels]:
+    """Sharpen all by the least share of an unsharp mask (as `workers/canvas.py` has it) that gives `sharpness`.
+
+    Raises ValueError where none does.
+    """
     low, high = 0.0, _MOST_SHARPENED
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

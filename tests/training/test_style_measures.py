@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.films import passed_over
 from benchmarks.style_measures import Clip, Pixels, Way, colour_transfer, milliseconds
 
 
@@ -55,6 +56,15 @@ def test_paintings_are_sharpened_until_they_are_as_sharp_as_asked() -> None:
     assert clip.steadiness(lambda frame: frame, sharpness=1.3 * soft).sharpness == pytest.approx(1.3 * soft, rel=0.05)
     with pytest.raises(ValueError, match="no unsharp mask"):
         clip.steadiness(lambda frame: frame, sharpness=100 * soft)
+
+
+def test_motion_that_is_known_is_where_a_painter_that_follows_it_is_judged_still() -> None:
+    clip = passed_over(_moving(1)[0])
+    after, before = clip.frames[13].astype(float), clip.frames[12].astype(float)
+    assert np.abs(after - before).mean() > 10
+    # What is left is the camera's noise, twice, and steps between pixels.
+    assert clip.judged(clip.frames).flicker < 6
+    assert clip.judged([clip.frames[12]] * len(clip.frames)).flicker > 10
 
 
 def test_colour_transfer_takes_mean_and_deviation() -> None:
