@@ -19,7 +19,7 @@ from pipeline.frame import EncodedFrame
 from viewer.tls import self_signed, server_context
 
 ROUND_TRIP_S = 0.05
-TURNS = 5
+TURNS = 20
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_relayed_line_takes_its_round_trip_and_two_for_the_first_bytes(rest: i
     with relay(tcp(rest), ROUND_TRIP_S) as port:
         first_s, later_s = answered(port)
     assert first_s >= 2 * ROUND_TRIP_S
-    assert ROUND_TRIP_S <= later_s < 2 * ROUND_TRIP_S
+    assert ROUND_TRIP_S <= later_s < 2 * ROUND_TRIP_S, "the calmest of many turns"
 
 
 def test_tls_behind_the_line_costs_a_handshake_across_it(rest: int, tmp_path: Path) -> None:

@@ -15,11 +15,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[2]
 _START_S = 60.0
+# For whatever a page is waited for; `expect` gives 5 s by itself, in which six painters may still compile.
+_PAGE_MS = 20_000
+expect.set_options(timeout=_PAGE_MS)
 _STOP_S = 20.0
 _WIDTH, _HEIGHT, _FRAMES = 640, 480, 90
 
@@ -153,7 +156,7 @@ def tab(chromium: Browser) -> Callable[..., object]:
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(_PAGE_MS)
         try:
             page.goto(url)
             yield page

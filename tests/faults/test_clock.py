@@ -45,7 +45,7 @@ def test_a_clock_that_jumps_has_no_effect(stage: Stage, film: Film, tmp_path: Pa
     job = stage.paint(film.path, STYLE, tmp_path / "out.mp4", **(jumping if host == "producer" else {}))
     stage.painted(20)
     _put(clock, str(jump_s))
-    stage.goes_on(watcher, 1)
+    stage.goes_on(watcher, 2)
     assert job.end() == 0, job.said()
     assert film.is_whole_in(tmp_path / "out.mp4")
     assert job.report()["resubmitted"] == 0

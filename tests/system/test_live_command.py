@@ -23,7 +23,7 @@ from pipeline.wire import Limits
 from tests.media import Clip, make_clip
 from viewer.broadcast import Broadcast, Shot
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parent.parent.parent
 LIMITS = Limits(1 << 20, 1 << 22)
