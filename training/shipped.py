@@ -22,6 +22,7 @@ _CRISP = Recipe(
     content=2.0, lattice=5000.0, stability=60.0, sharpen=0.5, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0
 )
 _CALM_CRISP = replace(_CRISP, content=2.2, lattice=8000.0, quiet=1500.0, learning_rate=1e-3)
+_CAFE_SKY = replace(_CALM_CRISP, palette=800.0, frame=2000.0, painted_sharpen=0.85)
 
 # Last rounds of calm ones have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one
 # more has `frame`. The very last are sharpened: nearer to the painting, so there was room for more `stability`. What
@@ -63,6 +64,18 @@ SHIPPED: dict[str, Shipped] = {
                 painted_sharpen=0.45,
                 seed=71,
             ),
+            # Calmer, and without the yellow dashes along the edges.
+            replace(
+                _CLEAR_STARRY,
+                style=30.0,
+                content=0.9,
+                frozen_content=0.9,
+                frame=2000.0,
+                stability=1000.0,
+                sharpen=0.5,
+                painted_sharpen=0.45,
+                seed=133,
+            ),
         ),
     ),
     "wave": Shipped(
@@ -86,6 +99,9 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_CALM_CRISP, style=26.0, stability=300.0, painted_sharpen=0.5, seed=112),
             replace(_CALM_CRISP, style=36.0, stability=450.0, painted_sharpen=0.6, seed=113),
+            # Four times the `palette`: a sky that is blue, with less yellow in it.
+            replace(_CAFE_SKY, style=45.0, stability=1000.0, seed=145),
+            replace(_CAFE_SKY, style=62.0, stability=800.0, kept=0.6, seed=149),
         ),
     ),
     "auvers": Shipped(
@@ -109,6 +125,18 @@ SHIPPED: dict[str, Shipped] = {
         finishing=(
             replace(_CRISP, style=30.0, vivid=2.0, kept=0.3, seed=92),
             replace(_CRISP, style=45.0, stability=150.0, vivid=2.0, painted_sharpen=0.8, seed=93),
+            # Its blue, which so much `palette` asks for: until then a night sky was black with orange blots.
+            replace(_CRISP, style=45.0, stability=400.0, vivid=2.0, palette=1000.0, painted_sharpen=0.8, seed=144),
+            replace(
+                _CRISP,
+                style=65.0,
+                stability=250.0,
+                vivid=2.0,
+                palette=2500.0,
+                painted_sharpen=0.8,
+                kept=0.5,
+                seed=147,
+            ),
         ),
     ),
     "summertime": Shipped(
