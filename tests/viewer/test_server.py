@@ -141,7 +141,7 @@ def test_numbers_tell_rate_and_delay_by_stage_and_the_sum_of_fates_is_true(site:
         assert {"# TYPE painter_stream_drops_total counter", "# TYPE painter_stream_failures_total counter"} <= {
             *metrics.splitlines()
         }
-        assert 0.6 * seen_fps < of["fps"] <= FPS + 1
+        assert max(5, 0.6 * seen_fps) < of["fps"] <= FPS + 1
         stages = of["ms"]
         assert 40 <= stages["paint"]["p50"] < stages["delay"]["p50"]
         parts = sum(stages[name]["p50"] for name in ("capture", "wait", "queue", "decode", "paint", "encode", "return"))
@@ -171,7 +171,7 @@ def test_a_click_changes_the_style_without_changing_the_stream(site: Site) -> No
                     while (await draw(tab, 1))[0].header["style"] != style:
                         pass
                     took_s.append(time.monotonic() - clicked_s)
-            assert min(took_s) < 1.0, took_s
+            assert max(min(took_s[0::2]), min(took_s[1::2])) < 1.0, took_s
 
     run(visit())
 

@@ -49,9 +49,9 @@ export class Camera {
     if (run !== this.#run) return release(stream);
     this.#stream = stream;
     this.#encoder = new Worker(new URL("./encoder.js", import.meta.url), { type: "module" });
+    stream.getVideoTracks()[0].addEventListener("ended", () => this.#on.onEnd());
     await ready(this.#encoder);
     if (run !== this.#run) return;
-    stream.getVideoTracks()[0].addEventListener("ended", () => this.#on.onEnd());
     this.#video.srcObject = stream;
     await this.#video.play();
     this.#wait(run);
