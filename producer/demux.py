@@ -17,12 +17,13 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import Type
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
+from pipeline.ffmpeg import file_url, picture_track
 
 # Two decoder threads: decoding is far quicker than any painting, and the cores are for painting.
 _DECODER_THREADS = 2
@@ -58,14 +59,12 @@ class DisplayMatrix:
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and its first real video track. Raises `UsageError` in one line for what is not a video."""
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(file_url(path), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise UsageError(f"{path}: not a playable video ({_reason(error)})") from error
     with container:
-        for stream in container.streams.video:
-            if not stream.disposition & Disposition.attached_pic:
-                break
-        else:
+        stream = picture_track(container.streams.video)
+        if stream is None:
             raise UsageError(f"{path}: has no video track")
         if stream.codec_context is None:
             raise UsageError(f"{path}: no decoder for its video track")

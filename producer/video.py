@@ -14,20 +14,18 @@ import cv2  # noqa: F401  # isort: skip
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline import colour
 from pipeline.errors import SourceError, UsageError
+from pipeline.ffmpeg import SCALING
 from pipeline.frame import ColourTags, Frame, StreamInfo
 from producer.deinterlace import deinterlaced
 from producer.demux import BrokenRead, Orientation, length, open_video, packets, pts_at, upright
 from producer.tonemap import SDR_TAGS, is_hdr, to_sdr
 
-# BGR and back to YUV 4:2:0, bigbuckbunny 1280×720, 2 cores, 2026-11: luma 77.3 dB at 4.9 ms a frame with these flags,
-# 43.6 dB at 1.5 ms with bilinear alone, whose rounding would be seen in flat skies.
-_FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 # FFmpeg's "not said": 2 for matrix, primaries and transfer; 0 is RGB there (no matrix to keep) or reserved.
 _UNSAID = frozenset({0, 2})
 
@@ -111,7 +109,7 @@ class VideoSource:
         width, height = self._size
         hdr = self._tags.transfer if is_hdr(self._tags.transfer) else None
         bgr = reformatter.reformat(
-            picture, width, height, "bgr48le" if hdr else "bgr24", interpolation=_FLAGS, threads=1,
+            picture, width, height, "bgr48le" if hdr else "bgr24", interpolation=SCALING, threads=1,
             src_colorspace=colour.matrix(self._tags, width, height), src_color_range=colour.sample_range(self._tags),
         )  # fmt: skip
         pixels = bgr.to_ndarray()

@@ -40,7 +40,7 @@ SHELVES = (
         "rebalance",
         "records",
     },
-    {"connection", "viewing", "transport", "app", "embedded", "spawn", "leaving", "__init__"},
+    {"connection", "viewing", "transport", "app", "embedded", "spawn", "leaving", "__init__", "ffmpeg"},
 )
 SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
 # What a shelf may use beside the standard library. `redis` and `celery` have their own rule below.
@@ -48,7 +48,7 @@ OUTSIDE = (
     set(),
     {"numpy", "pydantic", "pydantic_settings"},
     {"numpy", "cv2", "msgpack", "prometheus_client"},
-    {"numpy", "redis", "celery", "kombu"},
+    {"numpy", "redis", "celery", "kombu", "av", "cv2"},
 )
 # Who alone may use a package, each place a file or a folder.
 ONLY_IN = {
@@ -58,7 +58,7 @@ ONLY_IN = {
     "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py", "workers/events.py"},
     "redis": {"pipeline/connection.py", "pipeline/transport.py", "benchmarks"},
     "msgpack": {"pipeline/wire.py", "benchmarks"},
-    "av": {"producer", "viewer", "benchmarks", "commands/doctor.py"},
+    "av": {"pipeline/ffmpeg.py", "producer", "viewer", "benchmarks", "commands/doctor.py"},
     "typer": {"cli.py", "commands"},
     "rich": {"cli.py", "commands", "benchmarks"},
 }

@@ -13,15 +13,14 @@ from pathlib import Path
 import cv2  # noqa: F401  # isort: skip
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from pipeline import colour
+from pipeline.ffmpeg import SCALING, file_url
 from pipeline.frame import StreamInfo
 from viewer.segments import SinkOptions
 
-# The source side's flags: with plain bilinear, rounding alone costs 34 dB of luma on the way there and back.
-_FLAGS = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 # Fixed, since x264's output depends on it: a resumed job may run on another machine.
 _ENCODER_THREADS = 2
 #: FFmpeg's BGR is full range.
@@ -37,7 +36,7 @@ class SegmentWriter:
         self.first_pts = self.last_pts = 0
         self.frames = 0
         self._reformatter = VideoReformatter()
-        self._container = av.open(str(path), "w", format="mp4")
+        self._container = av.open(file_url(path), "w", format="mp4")
         self._stream = self._container.add_stream(
             "libx264", rate=info.rate or Fraction(25), options={"crf": str(options.crf), "preset": options.preset}
         )
@@ -52,7 +51,7 @@ class SegmentWriter:
         picture = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(pixels, format="bgr24"),
             format=self._stream.pix_fmt,
-            interpolation=_FLAGS,
+            interpolation=SCALING,
             threads=1,
             src_color_range=_BGR_RANGE,
             dst_colorspace=table,
@@ -103,7 +102,7 @@ def require_whole(path: Path, frames: int) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
     try:
-        with av.open(str(path)) as container:
+        with av.open(file_url(path)) as container:
             # Within `with`: an entry points into the open container's memory.
             ends = [entry.pos + entry.size for entry in container.streams.video[0].index_entries]
     except (av.FFmpegError, IndexError) as error:

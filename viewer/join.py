@@ -21,6 +21,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from pipeline.ffmpeg import file_of, file_url
 from viewer.encode import require_whole
 from viewer.origin import Origin
 from viewer.segments import Segment
@@ -58,8 +59,8 @@ def join(job: Join, origin: Origin) -> None:
     time_base = origin.info.time_base
     timeline = _timeline(job, origin)
     with (
-        av.open(str(origin.path), metadata_errors="replace") as source,
-        av.open(str(job.target), "w", format=job.container, container_options=faststart) as out,
+        av.open(file_url(origin.path), metadata_errors="replace") as source,
+        av.open(file_url(job.target), "w", format=job.container, container_options=faststart) as out,
     ):
         video = _add_video(out, job, origin)
         _copy_metadata(source, out, timeline)
@@ -93,7 +94,7 @@ def _step(origin: Origin) -> int:
 
 
 def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
-    with av.open(str(job.folder / job.segments[0].file)) as first:
+    with av.open(file_url(job.folder / job.segments[0].file)) as first:
         stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
     stream.time_base = origin.info.time_base
     return stream
@@ -124,7 +125,7 @@ def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Ite
     header: bytes | None = None
     for segment, after in zip(job.segments, (*job.segments[1:], None), strict=True):
         first_pts = segment.first_pts - shift
-        with av.open(str(job.folder / segment.file)) as container:
+        with av.open(file_url(job.folder / segment.file)) as container:
             source = container.streams.video[0]
             if header not in (None, source.codec_context.extradata):
                 raise OSError(f"{segment.file} was encoded otherwise than the segments before it")
@@ -169,7 +170,7 @@ def _others(source: InputContainer, tracks: dict[int, Track], timeline: _Timelin
             for done in tracks[packet.stream.index].convert(packet, timeline.shift_s):
                 yield (done.dts or 0) * done.time_base, done
     except av.FFmpegError as error:
-        log.warning("%s: sound and subtitles end where the file breaks (%s)", source.name, error.strerror)
+        log.warning("%s: sound and subtitles end where the file breaks (%s)", file_of(source.name), error.strerror)
 
 
 def _copy_metadata(source: InputContainer, out: OutputContainer, timeline: _Timeline) -> None:

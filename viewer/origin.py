@@ -10,10 +10,10 @@ from pathlib import Path
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
 import av
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pipeline.errors import UsageError
+from pipeline.ffmpeg import file_url, picture_track
 from pipeline.frame import StreamInfo
 
 # FFmpeg's AVFMT_TS_DISCONT: broadcast formats, whose clock is a running one.
@@ -37,7 +37,7 @@ class Origin:
     def read(cls, path: Path, info: StreamInfo) -> "Origin":
         """Read the file's header. Raises `UsageError`."""
         try:
-            with av.open(str(path), metadata_errors="replace") as container:
+            with av.open(file_url(path), metadata_errors="replace") as container:
                 stream = picture_track(container.streams.video)
                 if stream is None:
                     raise UsageError(f"{path}: has no video track")
@@ -47,11 +47,6 @@ class Origin:
                 return cls(path, info, _aspect(stream, info), end, start)
         except av.FFmpegError as error:
             raise UsageError(f"{path}: not a playable video ({error.strerror})") from error
-
-
-def picture_track(streams: "tuple[VideoStream, ...]") -> VideoStream | None:
-    """Return the first video track that is not a cover picture."""
-    return next((stream for stream in streams if not stream.disposition & Disposition.attached_pic), None)
 
 
 def _aspect(stream: VideoStream, info: StreamInfo) -> Fraction | None:

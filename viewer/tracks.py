@@ -21,6 +21,8 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
+from pipeline.ffmpeg import file_of
+
 log = logging.getLogger(__name__)
 
 # Per channel; FFmpeg's AAC is transparent to most ears there.
@@ -56,7 +58,9 @@ def open_tracks(source: InputContainer, out: OutputContainer) -> dict[int, Track
     for stream in streams:
         track = _open_track(stream, out)
         if track is None:
-            log.warning("%s: track %d (%s) cannot be kept in the output", source.name, stream.index, _codec(stream))
+            log.warning(
+                "%s: track %d (%s) cannot be kept in the output", file_of(source.name), stream.index, _codec(stream)
+            )
             continue
         tracks[stream.index] = track
     return tracks
