@@ -1,8 +1,8 @@
-"""Celery's settings, each with its reason. Read by `pipeline.app`; whatever is not here is Celery's own default."""
+"""Celery's settings, each with its reason; all others are Celery's defaults. Read by `pipeline.server.app`."""
 
-from pipeline.config import broker_url as _find_broker
-from pipeline.config import settings as _settings
-from pipeline.connection import celery_options as _celery_options
+from pipeline.process.config import broker_url as _find_broker
+from pipeline.process.config import settings as _settings
+from pipeline.server.connection import celery_options as _celery_options
 
 broker_url = _find_broker() or "redis://localhost:6379/0"
 # A rediss:// server's certificate is always checked: PAINTER_TLS_CA, else the system's authorities.
@@ -35,7 +35,7 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 broker_transport_options = {
     # One list per queue, so that its length is the queue's length.
     "priority_steps": [0],
-    "queue_order_strategy": "pipeline.queues:LiveFirst",
+    "queue_order_strategy": "pipeline.protocol.queues:LiveFirst",
     # Celery's own redelivery is the backstop behind our leases; it must outlast the longest painting. Unset, its sweep
     # runs every 100 s.
     "visibility_timeout": int(_settings().hang_s) + 10,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from pipeline import leaving, log
 from pipeline.errors import PipelineError, UsageError
+from pipeline.process import log, shutdown
 
 #: Command → module with a function of the same name, imported only when the command is asked for.
 COMMANDS = {
@@ -126,7 +126,7 @@ class _Stop:
         if _is_on_its_way_out() or (self._asked and has_ended):
             return
         self._asked = self._asked or signum
-        leaving.begin()
+        shutdown.begin()
         signal.signal(signal.SIGALRM, self)
         signal.setitimer(signal.ITIMER_REAL, _HEARD_S, _HEARD_S)
         if self._asked == signal.SIGTERM:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.ground import Ground, Plan, ground, percentiles, picture
-from pipeline.frame import Look
-from pipeline.wire import Limits
-from producer.intake import LiveIntake
+from benchmarks.harness import Ground, Plan, ground, percentiles, picture
+from pipeline.protocol.frame import Look
+from pipeline.protocol.wire import Limits
+from producer.page_streams import LiveIntake
 from viewer.broadcast import Broadcast, Shot
 
 _LIMITS = Limits(1 << 24, 1 << 24)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.far_worker [--style test-sleep-60] [--near 2] [--round-trip-ms 20 100 200] [--seconds 10]
 
-The far one is behind `benchmarks/relay.py`. Small pictures and a painter that sleeps: it is the window that is
+The far one is behind `benchmarks/latency_proxy.py`. Small pictures and a painter that sleeps: it is the window that is
 measured, which must not wait for the frame that the far worker holds.
 """
 
@@ -16,11 +16,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.relay import relay, unix
+from benchmarks.latency_proxy import relay, unix
 from benchmarks.sharing import filing
-from commands.broker import Broker, open_broker
-from pipeline.config import settings
-from pipeline.spawn import spawn
+from pipeline.process.config import settings
+from pipeline.process.spawn import spawn
+from pipeline.server.broker import Broker, open_broker
 
 # Beats tell the workers' numbers every two seconds, and a job asks every two: by then it knows them.
 _SETTLE_S = 6.0

@@ -20,19 +20,19 @@ import av
 import numpy as np
 import psutil
 
-from benchmarks.beside import beside
-from benchmarks.ground import HEIGHT, WIDTH, Plan, cpu_s, ground, spread, turns
-from benchmarks.whole import whole_commands
-from commands.broker import Broker, open_broker
-from commands.coherence import Coherence
-from commands.crew import Crew
-from commands.job import PaintJob
-from commands.report import Progress
-from pipeline.config import settings
-from pipeline.frame import Look
+from benchmarks.background_load import beside
+from benchmarks.end_to_end import whole_commands
+from benchmarks.harness import HEIGHT, WIDTH, Plan, cpu_s, ground, spread, turns
+from jobs.paint_job import PaintJob
+from jobs.report import Progress
+from jobs.temporal_film import Coherence
+from pipeline.process.config import settings
+from pipeline.protocol.frame import Look
+from pipeline.server.broker import Broker, open_broker
 from producer.source import open_source
 from viewer.segments import SinkOptions
 from viewer.sink import open_sink
+from workers.local_workers import Crew
 from workers.styles import find_style, load_engine
 from workers.stylize import stylize
 

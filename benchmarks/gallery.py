@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.style_measures import Pixels
-from pipeline.frame import Look
+from pipeline.protocol.frame import Look
 from training.photos import read_picture
 from training.sheet import fitted
 from workers.styles import list_styles, load_engine

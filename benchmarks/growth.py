@@ -7,7 +7,7 @@ server and desk share this machine's cores, which is what ends the straight line
 from functools import partial
 from statistics import median
 
-from benchmarks.ground import Ground, Plan, ground, rss_mib, spread, turns
+from benchmarks.harness import Ground, Plan, ground, rss_mib, spread, turns
 from benchmarks.pipe import Cost, cost, desk
 
 #: Frames in a stream → streams one after the other, so that CPU clocks of 10 ms have something to count.

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from benchmarks.beside import beats, beside
-from benchmarks.ground import Ground, Plan, ground, percentiles, picture
-from pipeline.frame import Look
-from pipeline.wire import Limits
-from producer.intake import LiveIntake
+from benchmarks.background_load import beats, beside
+from benchmarks.harness import Ground, Plan, ground, percentiles, picture
+from pipeline.protocol.frame import Look
+from pipeline.protocol.wire import Limits
+from producer.page_streams import LiveIntake
 from viewer.broadcast import Broadcast, Shot
 
 _LIMITS = Limits(1 << 24, 1 << 24)

@@ -8,8 +8,8 @@ own beside them and never reach the two that are read.
 
 from pathlib import Path
 
-from benchmarks import front, plots, report, suite
-from benchmarks.ground import root
+from benchmarks import plots, readme_table, report, suite
+from benchmarks.harness import root
 
 PAGE = root() / "docs" / "numbers.md"
 README = root() / "README.md"
@@ -23,7 +23,7 @@ def publish(results: Path) -> list[Path]:
         page.write_text(report.page(results, page), "utf-8")
         return [page]
     PAGE.write_text(report.page(results, PAGE), "utf-8")
-    README.write_text(front.put(README.read_text("utf-8"), results), "utf-8")
+    README.write_text(readme_table.put(README.read_text("utf-8"), results), "utf-8")
     return [PAGE, README]
 
 

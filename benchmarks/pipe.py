@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 
 import redis
 
-from benchmarks.desk import Run
-from benchmarks.ground import PICTURE_BYTES, Ground, Plan, cpu_s, ground, picture, root, spread, turns
-from benchmarks.relay import Target, relay, tcp, unix
+from benchmarks.harness import PICTURE_BYTES, Ground, Plan, cpu_s, ground, picture, root, spread, turns
+from benchmarks.latency_proxy import Target, relay, tcp, unix
 from benchmarks.rest import frames_per_s
-from commands.broker import open_broker
-from pipeline.spawn import spawn
+from benchmarks.throughput import Run
+from pipeline.process.spawn import spawn
+from pipeline.server.broker import open_broker
 from viewer.tls import self_signed, server_context
 
 _FAR_S = 0.020
@@ -65,7 +65,7 @@ def measure(plan: Plan) -> dict[str, object]:
 def desk(broker_url: str, frames: int, style: str, rounds: int, **env: str) -> list[Run]:
     """Push frames through in a process of its own, some to warm up and then `rounds` times."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.desk", str(frames), style, str(rounds)],
+        [sys.executable, "-m", "benchmarks.throughput", str(frames), style, str(rounds)],
         env={**os.environ, **env, "BROKER_URL": broker_url},
         cwd=root(),
         stdout=subprocess.PIPE,

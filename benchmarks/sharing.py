@@ -19,16 +19,16 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.beside import beats, beside
-from commands.broker import Broker, open_broker
-from commands.crew import Crew
-from commands.job import PaintJob
-from pipeline.codec import encode
-from pipeline.config import settings
+from benchmarks.background_load import beats, beside
+from jobs.paint_job import PaintJob
 from pipeline.errors import Stopped
-from pipeline.frame import Codec, Frame, Look, StreamInfo
-from pipeline.wire import Limits, unpack_frame
+from pipeline.process.config import settings
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
+from pipeline.protocol.wire import Limits, unpack_frame
+from pipeline.server.broker import Broker, open_broker
 from producer.live import Channel, LiveFeed
+from workers.local_workers import Crew
 from workers.styles import find_style
 
 # The feed learns the number of painters a second after its start, a file's first painting comes within it.

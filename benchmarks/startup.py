@@ -17,15 +17,15 @@ from pathlib import Path
 import psutil
 
 from benchmarks.files import make_film
-from benchmarks.ground import Plan, picture, root, spread, turns
-from pipeline.app import create_app, message_of
-from pipeline.config import EMBEDDED_URL_FILE
+from benchmarks.harness import Plan, picture, root, spread, turns
 from pipeline.errors import ServerGone, WorkerLost
-from pipeline.frame import Look
-from pipeline.spawn import spawn
-from pipeline.transport import Transport
-from pipeline.wire import Limits
-from producer.intake import LiveIntake
+from pipeline.process.config import EMBEDDED_URL_FILE
+from pipeline.process.spawn import spawn
+from pipeline.protocol.frame import Look
+from pipeline.protocol.wire import Limits
+from pipeline.server.app import create_app, message_of
+from pipeline.server.transport import Transport
+from producer.page_streams import LiveIntake
 
 _STYLE = "wave"
 _END_S = 60.0

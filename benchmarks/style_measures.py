@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from commands.coherence import Coherence
-from pipeline.frame import Frame
-from producer.steady import Steady
+from jobs.temporal_film import Coherence
+from pipeline.protocol.frame import Frame
+from producer.denoise import Steady
 from training.backbone import Backbone, Features
 from training.losses import gram
 

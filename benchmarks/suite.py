@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ground import Plan, private_settings, root
+from benchmarks.harness import Plan, private_settings, root
 
 RESULTS = root() / "benchmarks" / "results"
 #: Where a quick run leaves its figures: they are not to be believed, so they go nowhere near the others.

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from pipeline.acl import ROLES, users_acl
 from pipeline.errors import UsageError
+from pipeline.server.acl import ROLES, users_acl
 
 _USERS = "users.acl"
 # 256 bits: nothing a server could be made to guess through.

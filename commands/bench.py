@@ -19,7 +19,7 @@ def bench(only: Only = "", quick: Quick = False, clip: Clip = None) -> None:
     if not (Path(__file__).parent.parent / "benchmarks" / "results").is_dir() or find_spec("benchmarks") is None:
         raise UsageError("painter bench runs from a checkout of the project (benchmarks/results is not here)")
     from benchmarks import pages, suite
-    from benchmarks.ground import Plan
+    from benchmarks.harness import Plan
 
     sections = [name.strip() for name in only.split(",") if name.strip()] or list(suite.SECTIONS)
     if unknown := [name for name in sections if name not in suite.SECTIONS]:

@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.config import broker_url, runtime_dir, settings
 from pipeline.errors import PipelineError
+from pipeline.process.config import broker_url, runtime_dir, settings
 
 #: What opencv-python's wheel expects of the system → the Debian package that has it.
 SYSTEM_LIBRARIES = {"libGL.so.1": "libgl1", "libglib-2.0.so.0": "libglib2.0-0", "libxcb.so.1": "libxcb1"}
@@ -168,8 +168,8 @@ def check_gpu() -> Result:
 
 def check_server() -> Result:
     """The server that commands would use answers, or one can be started."""
-    from pipeline.connection import answers, without_password
-    from pipeline.embedded import server_binary
+    from pipeline.server.connection import answers, without_password
+    from pipeline.server.embedded import server_binary
 
     if url := settings().broker_url:
         shown = without_password(url)

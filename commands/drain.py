@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from commands.broker import Broker, open_broker
-from commands.progress import counted
-from pipeline.app import create_app, tell_to_leave
+from jobs.report import counted
 from pipeline.errors import UsageError, WorkerLost
+from pipeline.server.app import create_app, tell_to_leave
+from pipeline.server.broker import Broker, open_broker
 
 _POLL_S = 0.2
 # A worker that was just reconnecting has not heard the first word.

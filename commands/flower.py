@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from commands.broker import open_broker
-from pipeline.app import create_app
 from pipeline.errors import UsageError
+from pipeline.server.app import create_app
+from pipeline.server.broker import open_broker
 
 #: Set apart by name, so that nothing is resolved to find out: any other name may be an outer interface.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -11,19 +11,19 @@ from urllib.parse import urlsplit
 
 import typer
 
-from commands.broker import Broker, open_broker
-from commands.crew import Crew
-from commands.live_stream import LiveStream, Sizing, claim_name, free_name
-from commands.readout import Reading, Readout, readout
-from pipeline.config import settings
-from pipeline.connection import without_password
+from commands.live_display import Reading, Readout, readout
 from pipeline.errors import ServerFull, ServerGone, UsageError
-from pipeline.frame import Look
-from pipeline.outage import Outage
+from pipeline.flow.server_retry import Outage
+from pipeline.process.config import settings
+from pipeline.protocol.frame import Look
+from pipeline.server.broker import Broker, open_broker
+from pipeline.server.connection import without_password
 from producer.capture import Capture, Reader
 from producer.live import Channel, LiveFeed
+from producer.live_stream import LiveStream, Sizing, claim_name, free_name
 from producer.readers import CameraReader, FileReader, UrlReader, require_url
 from producer.source import is_photo, require_readable
+from workers.local_workers import Crew
 from workers.styles import find_style
 
 # How often the workers and the server we brought along are looked at.

@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.atelier import BatchAtelier, uploads_folder
-from commands.broker import Broker
-from pipeline.config import Settings, data_dir
+from jobs.uploads import BatchAtelier, uploads_folder
 from pipeline.errors import UsageError
-from pipeline.wire import Limits
-from producer.intake import LiveIntake
+from pipeline.process.config import Settings, data_dir
+from pipeline.protocol.wire import Limits
+from pipeline.server.broker import Broker
+from producer.page_streams import LiveIntake
 from viewer import tls
 from viewer.broadcast import Broadcast
 from viewer.server import PageServer
-from viewer.web.desk import Parts, StyleCard
+from viewer.web.app_state import Parts, StyleCard
 from viewer.web.limits import PageLimits
 from viewer.web.security import Access, make_access
 from workers.styles import Style

@@ -9,17 +9,17 @@ from typing import Annotated
 
 import typer
 
-from commands.batch import Batch, Keeper, Options, open_input
-from commands.broker import Broker, open_broker
-from commands.crew import Crew
-from commands.outputs import PaintTask, plan_tasks
-from commands.progress import Display, display
-from commands.report import Report
-from pipeline.config import settings
+from commands.display import display
+from jobs.batch import Batch, Keeper, Options, open_input
+from jobs.report import Display, Report
+from jobs.tasks import PaintTask, plan_tasks
 from pipeline.errors import UsageError
-from pipeline.frame import Look
+from pipeline.process.config import settings
+from pipeline.protocol.frame import Look
+from pipeline.server.broker import Broker, open_broker
 from producer.source import expand
 from viewer.segments import SinkOptions
+from workers.local_workers import Crew
 from workers.styles import Style as StyleCard
 from workers.styles import find_style
 

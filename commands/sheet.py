@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.config import settings
 from pipeline.errors import SinkError, UsageError
-from pipeline.frame import Look
+from pipeline.process.config import settings
+from pipeline.protocol.frame import Look
 from producer.source import is_photo, open_source
 from workers.devices import cores
 from workers.styles import Style, load_engine

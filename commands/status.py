@@ -14,14 +14,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from commands.census import Census, StreamLine, census, glance, slot_of
-from commands.exporter import serve_metrics
-from pipeline.config import broker_url
-from pipeline.connection import require_server, without_password
+from fleet.prometheus import serve_metrics
+from fleet.stats import Census, StreamLine, census, glance, slot_of
 from pipeline.errors import ServerUnreachable, UsageError
-from pipeline.frame import Mode
-from pipeline.records import Loss, StreamCard, WorkerBeat
-from pipeline.transport import Transport
+from pipeline.process.config import broker_url
+from pipeline.protocol.frame import Mode
+from pipeline.protocol.records import Loss, StreamCard, WorkerBeat
+from pipeline.server.connection import require_server, without_password
+from pipeline.server.transport import Transport
 from workers.styles import list_styles
 
 # Workers beat every 2 s; rates over less would jump.

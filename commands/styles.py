@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import settings
 from pipeline.errors import UsageError
+from pipeline.process.config import settings
 from workers.styles import Style, list_styles
 
 Sheet = Annotated[Path | None, typer.Option(metavar="PHOTO", help="Draw this photo in every style, on one picture.")]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from commands.progress import counted
-from pipeline.config import settings
+from jobs.report import counted
 from pipeline.errors import UsageError
+from pipeline.process.config import settings
 from workers.styles import STYLE_NAME, find_style
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """`painter up`: server, workers, page and, on demand, Flower, all on this machine; ended together, in order.
 
 Started page first, so that there is something to look at while networks load; ended page first, so that nothing new
-comes while the rest ends. Every child dies with this process, however it dies (`pipeline/spawn.py`).
+comes while the rest ends. Every child dies with this process, however it dies (`pipeline/process/spawn.py`).
 """
 
 import os
@@ -15,13 +15,13 @@ from typing import Annotated
 
 import typer
 
-from commands.broker import Broker, open_broker
-from commands.crew import Crew
 from commands.page import BrokerUrl, Door, OpenPage, open_page, with_door
-from pipeline.config import runtime_dir, settings
 from pipeline.errors import UsageError
-from pipeline.spawn import spawn
+from pipeline.process.config import runtime_dir, settings
+from pipeline.process.spawn import spawn
+from pipeline.server.broker import Broker, open_broker
 from workers.devices import cores
+from workers.local_workers import Crew
 from workers.styles import Style, find_style, list_styles
 
 _POLL_S = 0.2

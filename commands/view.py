@@ -4,9 +4,9 @@ import time
 
 import typer
 
-from commands.broker import open_broker
 from commands.page import BrokerUrl, Door, open_page, with_door
-from pipeline.config import settings
+from pipeline.process.config import settings
+from pipeline.server.broker import open_broker
 from workers.styles import list_styles
 
 _POLL_S = 0.2

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
-from commands.broker import open_broker
 from commands.doctor import Verdict, check_display
-from pipeline.config import settings
 from pipeline.errors import UsageError
-from pipeline.records import StreamCard
-from pipeline.wire import Limits
+from pipeline.process.config import settings
+from pipeline.protocol.records import StreamCard
+from pipeline.protocol.wire import Limits
+from pipeline.server.broker import open_broker
 from viewer.broadcast import Broadcast
 from viewer.virtual_camera import VirtualCamera, open_virtual_camera
 from viewer.window import Canvas, Controls, Desktop, Player

@@ -8,12 +8,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from commands.broker import Broker, open_broker
-from commands.follow import Follower
-from commands.progress import counted
-from pipeline.config import runtime_dir, settings
+from fleet.rebalancer import Follower
+from jobs.report import counted
 from pipeline.errors import UsageError
-from pipeline.placement import Plan, place, require_room
+from pipeline.flow.placement import Plan, place, require_room
+from pipeline.process.config import runtime_dir, settings
+from pipeline.server.broker import Broker, open_broker
 from workers.devices import Nvml, cores, find_devices
 from workers.launch import Fleet
 from workers.styles import Style, find_style, list_styles

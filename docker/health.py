@@ -19,9 +19,9 @@ def main(what: str) -> int:
 
 def _has_worker() -> bool:
     # Only here: a page's check must not wait for the server's client.
-    from pipeline.config import broker_url
     from pipeline.errors import PipelineError
-    from pipeline.transport import Transport
+    from pipeline.process.config import broker_url
+    from pipeline.server.transport import Transport
 
     try:
         with closing(Transport.connect(broker_url())) as transport:

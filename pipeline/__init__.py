@@ -1,10 +1,11 @@
-"""What every process agrees on: the path of a frame, in shelves that import strictly downwards.
+"""What every process agrees on: the path of a frame, in parts that import strictly downwards.
 
-    wires   transport  app  embedded  spawn      sockets and processes
-    rules   wire  codec  window  resend  reorder  placement  queues  metrics  exposition
-                                                  pure: no clock, no network, no thread
-    facts   frame  config  log                    values
-    errors                                        open to all
+    server/    connections, transports, scripts, the Celery app, the embedded server
+    flow/      rules about frames on their way: windows, order, resends, placement, rates
+    protocol/  what crosses between processes: frames, codecs, messages, queue names, records
+    process/   settings, logging, child processes, bounded shutdown
+    ffmpeg.py  what source and sink share of FFmpeg
+    errors.py  open to all
 
 `celery -A pipeline …` finds the app here; it is made when first asked for, so importing this package costs nothing.
 """
@@ -22,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _app() -> "Celery":
-    from pipeline.app import create_app
+    from pipeline.server.app import create_app
 
     app = create_app()
     globals()["celery"] = app

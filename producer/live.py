@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipeline.errors import ServerFull, ServerGone
-from pipeline.frame import EncodedFrame, Look, Mode
-from pipeline.leaving import joined, within
-from pipeline.queues import queue_of
-from pipeline.records import Fate, Loss, Placing, look_facts, parse_drops
-from pipeline.resend import overdue
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow, live_places
-from pipeline.wire import Message, Ticket
+from pipeline.flow.resend import overdue
+from pipeline.flow.window import LiveWindow, live_places
+from pipeline.process.shutdown import joined, within
+from pipeline.protocol.frame import EncodedFrame, Look, Mode
+from pipeline.protocol.queues import queue_of
+from pipeline.protocol.records import Fate, Loss, Placing, look_facts, parse_drops
+from pipeline.protocol.wire import Message, Ticket
+from pipeline.server.transport import Transport
 
 log = logging.getLogger(__name__)
 

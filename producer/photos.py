@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from pipeline.errors import SourceError, UsageError
-from pipeline.frame import Codec, Frame, StreamInfo
+from pipeline.protocol.frame import Codec, Frame, StreamInfo
 
 # Above every limit that can be set here.
 _BACKSTOP_PIXELS = 1 << 28

@@ -20,10 +20,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline import colour
-from pipeline.connection import without_password
 from pipeline.errors import SourceError, UsageError
-from pipeline.frame import ColourTags, Frame
+from pipeline.protocol import colour
+from pipeline.protocol.frame import ColourTags, Frame
+from pipeline.server.connection import without_password
 from producer.capture import Picture
 from producer.demux import Orientation, upright
 from producer.video import VideoSource

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import UsageError
-from pipeline.frame import Frame, StreamInfo
+from pipeline.protocol.frame import Frame, StreamInfo
+from producer.denoise import SteadyVideo
 from producer.photos import PhotoSource
-from producer.steady import SteadyVideo
 from producer.video import VideoSource
 
 VIDEO_SUFFIXES = frozenset(
@@ -46,7 +46,7 @@ def open_source(
 ) -> Source:
     """Open a video file, one photo, or the photos of a folder. Raises `UsageError` in one line.
 
-    `start_s` and `end_s` cut a video, in seconds from its first frame. `steady` takes its noise out (`steady.py`).
+    `start_s` and `end_s` cut a video, in seconds from its first frame. `steady` takes its noise out (`denoise.py`).
     """
     require_readable(path)
     if not (path.is_dir() or is_photo(path)):

@@ -14,14 +14,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
-from pipeline.frame import EncodedFrame, Look
-from pipeline.outage import Outage
-from pipeline.queues import queue_of
-from pipeline.records import Flight
-from pipeline.resend import Cause, LastClaim, Resend, due
-from pipeline.transport import Transport
-from pipeline.window import Window
-from pipeline.wire import Message, Stages, Ticket, pack_frame, version_of
+from pipeline.flow.resend import Cause, LastClaim, Resend, due
+from pipeline.flow.server_retry import Outage
+from pipeline.flow.window import Window
+from pipeline.protocol.frame import EncodedFrame, Look
+from pipeline.protocol.queues import queue_of
+from pipeline.protocol.records import Flight
+from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame, version_of
+from pipeline.server.transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.colour import LIMITED
-from pipeline.frame import ColourTags
+from pipeline.protocol.colour import LIMITED
+from pipeline.protocol.frame import ColourTags
 
 #: FFmpeg's `AVCOL_TRC_…`.
 PQ, HLG = 16, 18

@@ -18,10 +18,10 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline import colour
 from pipeline.errors import SourceError, UsageError
 from pipeline.ffmpeg import SCALING
-from pipeline.frame import ColourTags, Frame, StreamInfo
+from pipeline.protocol import colour
+from pipeline.protocol.frame import ColourTags, Frame, StreamInfo
 from producer.deinterlace import deinterlaced
 from producer.demux import BrokenRead, Orientation, length, open_video, packets, pts_at, upright
 from producer.tonemap import SDR_TAGS, is_hdr, to_sdr

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import settings
-from pipeline.embedded import EmbeddedServer
-from pipeline.transport import Transport
+from pipeline.process.config import settings
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 
 #: Pure rules and single calls to a server: whoever takes longer hangs.
 UNIT_TIMEOUT_S = 10

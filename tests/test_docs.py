@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import cli
-from pipeline import transport
-from pipeline.config import Settings
+from pipeline.process.config import Settings
+from pipeline.server import transport
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

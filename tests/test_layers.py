@@ -1,6 +1,6 @@
 """The imports point down, the rooms do not meet, files and functions stay small. Read from the source, not from memory.
 
-A new module of `pipeline/` must be put on its shelf here first.
+`PARTS` says which part of `pipeline/` may import which.
 """
 
 import ast
@@ -15,50 +15,40 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("producer", "viewer", "workers")
-FOLDERS = ("benchmarks", "commands", "pipeline", "training", *ROOMS)
+FOLDERS = ("benchmarks", "commands", "fleet", "jobs", "pipeline", "training", *ROOMS)
 MAX_FILE_LINES = 300
 MAX_FUNCTION_LINES = 50
 
-# From the bottom up; a module may use its own shelf (never in a circle) and those below.
-SHELVES = (
-    {"errors"},
-    {"frame", "config", "log", "motion"},
-    {
-        "absence",
-        "acl",
-        "codec",
-        "colour",
-        "exposition",
-        "wire",
-        "window",
-        "reorder",
-        "placement",
-        "metrics",
-        "queues",
-        "resend",
-        "outage",
-        "rebalance",
-        "records",
-    },
-    {"connection", "viewing", "transport", "app", "embedded", "spawn", "leaving", "__init__", "ffmpeg"},
-)
-SHELF_OF = {name: level for level, names in enumerate(SHELVES) for name in names}
-# What a shelf may use beside the standard library. `redis` and `celery` have their own rule below.
-OUTSIDE = (
-    set(),
-    {"numpy", "pydantic", "pydantic_settings"},
-    {"numpy", "cv2", "msgpack", "prometheus_client"},
-    {"numpy", "redis", "celery", "kombu", "av", "cv2"},
-)
+# What each part of `pipeline/` may import of the others; inside one, imports go in no circle.
+PARTS = {
+    "errors": set(),
+    "ffmpeg": set(),
+    "process": {"errors"},
+    "protocol": {"errors"},
+    "flow": {"errors", "protocol"},
+    "server": {"errors", "process", "protocol", "flow"},
+    "__init__": {"server"},
+}
+# What each may use beside the standard library. `redis` and `celery` have their own rule below.
+OUTSIDE: dict[str, set[str]] = {
+    "errors": set(),
+    "ffmpeg": {"av", "cv2"},
+    "process": {"pydantic", "pydantic_settings"},
+    "protocol": {"numpy", "cv2", "msgpack"},
+    "flow": set(),
+    "server": {"redis", "celery", "kombu"},
+    "__init__": {"celery"},
+}
 # Who alone may use a package, each place a file or a folder.
 ONLY_IN = {
     "torch": {"workers", "training", "benchmarks"},
     "openvino": {"commands/doctor.py", "workers/openvino_engine.py", "training", "benchmarks"},
-    "celery": {"pipeline/app.py", "pipeline/__init__.py", "workers/tasks.py", "workers/events.py"},
-    "kombu": {"pipeline/app.py", "pipeline/queues.py", "workers/tasks.py", "workers/events.py"},
-    "redis": {"pipeline/connection.py", "pipeline/transport.py", "benchmarks"},
-    "msgpack": {"pipeline/wire.py", "benchmarks"},
+    "celery": {"pipeline/server/app.py", "pipeline/__init__.py", "workers/tasks.py", "workers/events.py"},
+    "kombu": {"pipeline/server/app.py", "pipeline/protocol/queues.py", "workers/tasks.py", "workers/events.py"},
+    "redis": {"pipeline/server/connection.py", "pipeline/server/transport.py", "benchmarks"},
+    "msgpack": {"pipeline/protocol/wire.py", "benchmarks"},
     "av": {"pipeline/ffmpeg.py", "producer", "viewer", "benchmarks", "commands/doctor.py"},
+    "prometheus_client": {"fleet", "viewer"},
     "typer": {"cli.py", "commands"},
     "rich": {"cli.py", "commands", "benchmarks"},
 }
@@ -108,7 +98,7 @@ def _imports(path: Path) -> Iterator[Import]:
             yield from (Import(where, node.lineno, alias.name, at_load) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{where}:{node.lineno} is relative; write the whole name"
-            # `from pipeline import colour` names a module, `from pipeline.colour import matrix` something in one.
+            # `from pipeline.protocol import colour` names a module, `from pipeline.errors import …` something in one.
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 is_module = (ROOT / f"{whole.replace('.', '/')}.py").exists()
@@ -128,13 +118,15 @@ def _wrong(found: Import) -> str | None:
     permitted = {
         "pipeline": {"pipeline"},
         "celeryconfig.py": {"pipeline"},
+        "fleet": {"pipeline", "fleet"},
         "producer": {"pipeline", "producer"},
-        "viewer": {"pipeline", "viewer"},
+        "viewer": {"pipeline", "fleet", "viewer"},
         "workers": {"pipeline", "workers"},
         "training": {"pipeline", "workers", "training"},
+        "jobs": {"pipeline", *ROOMS, "jobs"},
+        "benchmarks": {*FOLDERS} - {"commands"},
         "commands": {*FOLDERS},
-        "cli.py": {*FOLDERS},
-        "benchmarks": {*FOLDERS},
+        "cli.py": {"pipeline", "commands"},
     }[room]
     if ours and found.package not in permitted:
         return f"{room} must not know {found.package}"
@@ -147,32 +139,38 @@ def test_rooms_use_only_what_is_theirs() -> None:
     assert [f"{found}: {why}" for found in IMPORTS if (why := _wrong(found))] == []
 
 
-def test_every_pipeline_module_stands_on_a_shelf() -> None:
-    assert {path.stem for path in (ROOT / "pipeline").glob("*.py")} <= SHELF_OF.keys()
+def _part(name: str) -> str:
+    """Return the part of `pipeline/` of "pipeline/flow/window.py", or of "pipeline.flow.window"."""
+    return name.removesuffix(".py").replace("/", ".").split(".")[1]
 
 
-def test_pipeline_imports_never_point_up() -> None:
+def test_every_pipeline_module_is_in_a_part() -> None:
+    found = {_part(path.relative_to(ROOT).as_posix()) for path in (ROOT / "pipeline").rglob("*.py")}
+    assert found == PARTS.keys()
+
+
+def test_pipelines_parts_import_only_what_is_below_them() -> None:
     pairs = [
-        (found, SHELF_OF[Path(found.where).stem], SHELF_OF[found.target.split(".")[1]])
+        (found, _part(found.where), _part(found.target))
         for found in IMPORTS
         if found.where.startswith("pipeline/") and found.target.startswith("pipeline.")
     ]
-    assert [str(found) for found, mine, other in pairs if other > mine] == []
+    assert pairs
+    assert [str(found) for found, mine, other in pairs if other not in PARTS[mine] | {mine}] == []
 
 
-def test_pipeline_shelves_use_only_their_packages() -> None:
+def test_pipelines_parts_use_only_their_packages() -> None:
     outside = [
         found
         for found in IMPORTS
         if found.where.startswith("pipeline/") and found.package not in {*sys.stdlib_module_names, "pipeline"}
     ]
     # The queue order is a class Celery loads by name and derives from kombu's; it holds no connection.
-    excused = {("pipeline/queues.py", "kombu")}
+    excused = {("pipeline/protocol/queues.py", "kombu")}
     assert [
         str(found)
         for found in outside
-        if found.package not in OUTSIDE[SHELF_OF[Path(found.where).stem]]
-        and (found.where, found.package) not in excused
+        if found.package not in OUTSIDE[_part(found.where)] and (found.where, found.package) not in excused
     ] == []
 
 
@@ -198,12 +196,21 @@ def test_opencv_is_imported_before_av() -> None:
     assert [w for w, p in users.items() if "cv2" not in p or p.index("cv2") > p.index("av")] == []
 
 
-def test_commands_and_tools_are_imported_by_nobody() -> None:
-    above = ("commands", "training", "benchmarks", "cli")
+def test_nothing_imports_commands() -> None:
+    # `cli.py` finds them by name.
     assert [
         str(found)
         for found in IMPORTS
-        if found.package in above and found.where.partition("/")[0] not in {*above, "cli.py"}
+        if found.package in ("commands", "cli") and found.where.partition("/")[0] != "commands"
+    ] == []
+
+
+def test_tools_are_imported_only_by_commands_and_one_another() -> None:
+    tools = ("training", "benchmarks")
+    assert [
+        str(found)
+        for found in IMPORTS
+        if found.package in tools and found.where.partition("/")[0] not in {*tools, "commands"}
     ] == []
 
 
@@ -237,11 +244,11 @@ def test_every_module_says_what_it_is_for() -> None:
 
 LIGHT = [
     "celeryconfig",
-    "pipeline.app",
-    "pipeline.embedded",
+    "pipeline.server.app",
+    "pipeline.server.embedded",
     "producer.source",
     "producer.submit",
-    "viewer.collect",
+    "viewer.painted_reader",
     "viewer.sink",
     "workers.tasks",
     "workers.launch",

@@ -3,8 +3,8 @@
 import msgpack
 import redis
 
-from pipeline.transport import Transport
-from pipeline.wire import Message, Ticket
+from pipeline.protocol.wire import Message, Ticket
+from pipeline.server.transport import Transport
 
 QUEUE = "tickets"
 #: The ticket of a frame that only has to be in flight.

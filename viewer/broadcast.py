@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipeline.errors import ServerFull, ServerGone, WireError
-from pipeline.frame import Mode
-from pipeline.leaving import joined
-from pipeline.records import Entry, StreamCard, WorkerBeat
-from pipeline.reorder import ReorderBuffer
-from pipeline.viewing import COMPARE_MS, Viewing
-from pipeline.wire import Limits, Stages, unpack_frame, unpack_stages
+from pipeline.flow.reorder import ReorderBuffer
+from pipeline.process.shutdown import joined
+from pipeline.protocol.frame import Mode
+from pipeline.protocol.records import Entry, StreamCard, WorkerBeat
+from pipeline.protocol.wire import Limits, Stages, unpack_frame, unpack_stages
+from pipeline.server.viewer_transport import COMPARE_MS, Viewing
 
 log = logging.getLogger(__name__)
 

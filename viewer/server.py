@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.leaving import joined
-from viewer.web import answers, guard, jobs, pictures
-from viewer.web.desk import DESK, Desk, Parts
-from viewer.web.page import Page
+from pipeline.process.shutdown import joined
+from viewer.web import api, jobs, middleware, mjpeg
+from viewer.web.app_state import DESK, Desk, Parts
+from viewer.web.websocket import Page
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,8 @@ def make_app(parts: Parts) -> web.Application:
     """Return the whole application."""
     app = web.Application()
     app[DESK] = Desk(parts)
-    guard.install(app, parts.access)
-    for room in (answers, jobs, pictures):
+    middleware.install(app, parts.access)
+    for room in (api, jobs, mjpeg):
         room.add_routes(app)
     app.router.add_get("/ws", _socket)
     app.cleanup_ctx.append(_census)
@@ -106,7 +106,7 @@ async def _socket(request: web.Request) -> web.StreamResponse:
     desk = request.app[DESK]
     limits = desk.parts.limits
     if len(desk.pages) >= limits.pages:
-        return guard.refuse(503, f"all {limits.pages} pages are taken")
+        return middleware.refuse(503, f"all {limits.pages} pages are taken")
     # JPEGs do not shrink; a message above the limit closes the socket before it is read.
     socket = web.WebSocketResponse(
         heartbeat=_HEARTBEAT_S, timeout=_CLOSE_S, compress=False, max_msg_size=limits.picture_bytes + 16

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
-from pipeline.frame import StreamInfo
+from pipeline.protocol.frame import StreamInfo
 from viewer.photo_sink import PhotoSink
 from viewer.segments import SinkOptions
 from viewer.video_sink import VideoSink

@@ -18,13 +18,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import leaving
 from pipeline.errors import Stopped, UsageError
-from pipeline.frame import StreamInfo
-from viewer.encode import SegmentWriter
-from viewer.join import Join, join
-from viewer.origin import Origin
+from pipeline.process import shutdown
+from pipeline.protocol.frame import StreamInfo
+from viewer.h264 import SegmentWriter
+from viewer.remux import Join, join
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
+from viewer.source_file import Origin
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class VideoSink:
         """Wait for a place. After a failure there is one soon: the thread empties the queue until its end is put."""
         end_s = time.monotonic() + _FINISH_S
         while not _put(self._queue, item, _LOOK_S):
-            if self._stopped_s is not None or leaving.has_begun():
+            if self._stopped_s is not None or shutdown.has_begun():
                 raise Stopped("stopped while the encoder was busy")
             if time.monotonic() > end_s:
                 raise sink_error(self._output, _stands_still(_FINISH_S))
@@ -194,7 +194,7 @@ class VideoSink:
         end_s = began_s + seconds
         self._is_stuck = not (
             self._until(end_s, lambda look_s: _put(self._queue, None, look_s))
-            and self._until(end_s, lambda look_s: leaving.joined([thread], look_s))
+            and self._until(end_s, lambda look_s: shutdown.joined([thread], look_s))
         )
         if self._is_stuck:
             waited_s = time.monotonic() - began_s

@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.codec import decode, encode_pixels
 from pipeline.errors import ServerFull, ServerGone, WireError
-from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.metrics import Rate
-from pipeline.records import StreamCard
+from pipeline.flow.metrics import Rate
+from pipeline.protocol.codec import decode, encode_pixels
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.records import StreamCard
 from viewer.broadcast import Broadcast, Shot
 
 Pixels = NDArray[np.uint8]

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
-from pipeline.placement import Device
+from pipeline.flow.placement import Device
 
 _MIB = 1 << 20
 

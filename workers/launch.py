@@ -18,12 +18,11 @@ from types import TracebackType
 from typing import IO, Protocol, Self
 
 from pipeline.errors import WorkerLost
-from pipeline.placement import Plan, Slot
-from pipeline.queues import queue_of
-from pipeline.rebalance import Rename
-from pipeline.records import WorkerBeat
-from pipeline.spawn import spawn
-from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
+from pipeline.flow.placement import Plan, Slot
+from pipeline.process.spawn import spawn
+from pipeline.protocol.queues import queue_of
+from pipeline.protocol.records import Rename, WorkerBeat
+from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class WorkerList(Protocol):
 
 
 class Spawn(Protocol):
-    """Starts a child: `pipeline.spawn.spawn`, or a test's own."""
+    """Starts a child: `pipeline.process.spawn.spawn`, or a test's own."""
 
     def __call__(
         self, argv: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes] | None, stderr: int | None

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.errors import ServerFull, ServerGone
-from workers.exits import EXIT_HUNG
-from workers.ticker import Ticker
+from workers.exit_codes import EXIT_HUNG
+from workers.periodic import Ticker
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.codec import decode, encode_pixels
-from pipeline.frame import EncodedFrame
-from pipeline.wire import Ticket
+from pipeline.protocol.codec import decode, encode_pixels
+from pipeline.protocol.frame import EncodedFrame
+from pipeline.protocol.wire import Ticket
 from workers.engine import Engine
 from workers.stylize import stylize, tile_size
 

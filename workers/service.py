@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
-from pipeline.metrics import Histogram
-from pipeline.records import Claim, WorkerBeat
-from pipeline.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
+from pipeline.flow.metrics import Histogram
+from pipeline.protocol.records import Claim, WorkerBeat
+from pipeline.protocol.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.leases import Leases
 from workers.painter import Painter, Painting
-from workers.ticker import Ticker
+from workers.periodic import Ticker
 
 log = logging.getLogger(__name__)
 

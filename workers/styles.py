@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from pipeline.config import settings
 from pipeline.errors import StyleError
+from pipeline.process.config import settings
 from workers.engine import Engine
-from workers.standins import PREFIX
+from workers.fake_styles import PREFIX
 
 SHIPPED = Path(__file__).parent / "weights"
 #: A style's name is part of a queue's and a file's name.

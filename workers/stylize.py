@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frame import Look
+from pipeline.protocol.frame import Look
 from workers.engine import Engine
 
 Pixels = NDArray[np.uint8]

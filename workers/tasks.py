@@ -15,12 +15,12 @@ from celery.exceptions import Reject, WorkerShutdown
 from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
 from celery.worker.control import control_command
 
-from pipeline.config import settings
 from pipeline.errors import PipelineError, UsageError
-from pipeline.placement import frames_at_once
-from pipeline.queues import queue_of, style_of
-from pipeline.wire import LEAVE, TASK_NAME
-from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED
+from pipeline.flow.placement import frames_at_once
+from pipeline.process.config import settings
+from pipeline.protocol.queues import queue_of, style_of
+from pipeline.protocol.wire import LEAVE, TASK_NAME
+from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
 
 if TYPE_CHECKING:
     from workers.painter import Painter
@@ -126,8 +126,8 @@ def _come_back(queues: list[str]) -> None:
 def _open_service(app: Any, name: str, threads: int) -> "PaintService":
     import cv2
 
-    from pipeline.transport import Transport
-    from pipeline.wire import Limits
+    from pipeline.protocol.wire import Limits
+    from pipeline.server.transport import Transport
     from workers.leases import Leases
     from workers.service import Identity, PaintService
 
@@ -171,8 +171,8 @@ def _style(app: Any) -> str:
 
 def _load_painter(name: str) -> "Painter":
     from workers.devices import cores
+    from workers.fake_styles import PREFIX, load_standin
     from workers.painter import EnginePainter
-    from workers.standins import PREFIX, load_standin
     from workers.styles import find_style, load_engine
 
     conf = settings()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ground import HEIGHT, WIDTH, picture
-from benchmarks.relay import relay, tcp
+from benchmarks.harness import HEIGHT, WIDTH, picture
+from benchmarks.latency_proxy import relay, tcp
 from benchmarks.rest import frames_per_s
-from pipeline.codec import decode, probe
-from pipeline.frame import EncodedFrame
+from pipeline.protocol.codec import decode, probe
+from pipeline.protocol.frame import EncodedFrame
 from viewer.tls import self_signed, server_context
 
 ROUND_TRIP_S = 0.05

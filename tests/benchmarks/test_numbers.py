@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import front, pages, report, suite
-from benchmarks.desk import push_through
-from benchmarks.ground import Plan, ground, picture, private_settings
+from benchmarks import pages, readme_table, report, suite
+from benchmarks.harness import Plan, ground, picture, private_settings
+from benchmarks.throughput import push_through
 from commands.bench import bench
 
 FRAMES = 60
@@ -22,8 +22,8 @@ def test_the_page_is_made_from_the_result_files() -> None:
 
 def test_readmes_rows_are_made_from_the_result_files() -> None:
     readme = pages.README.read_text("utf-8")
-    assert front.put(readme, suite.RESULTS) == readme
-    assert readme.count(front.FROM) == readme.count(front.TO) == 1
+    assert readme_table.put(readme, suite.RESULTS) == readme
+    assert readme.count(readme_table.FROM) == readme.count(readme_table.TO) == 1
 
 
 def test_no_quick_figures_are_on_the_page() -> None:
@@ -37,9 +37,9 @@ def test_figures_that_change_change_both_pages(tmp_path: Path) -> None:
     delay["figures"]["added_ms"]["p50"] = 1234.5
     (tmp_path / "delay.json").write_text(json.dumps(delay))
     assert "1234.5" in report.page(tmp_path, tmp_path / "numbers.md")
-    assert "p50 1234.5 ms" in front.table(tmp_path)
+    assert "p50 1234.5 ms" in readme_table.table(tmp_path)
     # Nothing else was measured, so nothing else is told.
-    assert front.table(tmp_path).count("\n| ") == 3
+    assert readme_table.table(tmp_path).count("\n| ") == 3
 
 
 def test_figures_of_a_quick_run_stay_off_both_pages(

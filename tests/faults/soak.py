@@ -25,7 +25,7 @@ import numpy as np
 import psutil
 
 from pipeline.errors import PipelineError
-from pipeline.wire import unpack_stages
+from pipeline.protocol.wire import unpack_stages
 from tests.faults.stage import Command, Stage, Watcher
 from tests.media import Clip, make_clip
 

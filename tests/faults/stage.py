@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import PipelineError
-from pipeline.records import StreamCard
-from pipeline.transport import Transport
-from pipeline.wire import Limits
+from pipeline.protocol.records import StreamCard
+from pipeline.protocol.wire import Limits
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from viewer.broadcast import Broadcast, Watch
 
 ROOT = Path(__file__).parents[2]

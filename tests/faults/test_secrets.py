@@ -17,8 +17,8 @@ import psutil
 import pytest
 import torch
 
-from pipeline.connection import open_client
 from pipeline.errors import StyleError
+from pipeline.server.connection import open_client
 from tests.faults.conftest import Film
 from tests.faults.proxy import Proxy
 from tests.faults.stage import Stage

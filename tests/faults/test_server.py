@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 import redis
 
-from pipeline.connection import open_client
-from pipeline.records import Loss
-from pipeline.wire import unpack_stages
+from pipeline.protocol.records import Loss
+from pipeline.protocol.wire import unpack_stages
+from pipeline.server.connection import open_client
 from tests.faults.conftest import Film
 from tests.faults.stage import Stage
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.spawn import spawn
+from pipeline.process.spawn import spawn
 from tests.fleet.places import ROOT, Running, binary
 
 #: How a machine reaches its mirrors: a CA of its own, a proxy. The base is given the same.

@@ -10,7 +10,7 @@ from celery.__main__ import main as celery
 
 import cli
 import workers.tasks
-from pipeline.wire import WIRE_VERSION, Ticket
+from pipeline.protocol.wire import WIRE_VERSION, Ticket
 
 _read, _write = Ticket.from_args, Ticket.to_args
 

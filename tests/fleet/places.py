@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.frame import Codec, EncodedFrame
-from pipeline.spawn import spawn
+from pipeline.process.spawn import spawn
+from pipeline.protocol.frame import Codec, EncodedFrame
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.app import create_app, message_of
-from pipeline.codec import encode
-from pipeline.frame import Codec, Frame, Look
-from pipeline.transport import Transport
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, Frame, Look
+from pipeline.server.app import create_app, message_of
+from pipeline.server.transport import Transport
 from producer.live import Channel, LiveFeed
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from commands.exporter import Fleet
+from fleet.prometheus import Fleet
 from pipeline.errors import ServerGone
-from pipeline.records import WorkerBeat
-from pipeline.spawn import spawn
-from pipeline.transport import Transport
+from pipeline.process.spawn import spawn
+from pipeline.protocol.records import WorkerBeat
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, binary, free_port
 

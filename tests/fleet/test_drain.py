@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.embedded import EmbeddedServer
-from pipeline.transport import Transport
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, environment, painter, running
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.connection import answers
-from pipeline.transport import Transport
+from pipeline.server.connection import answers
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.images import Container, builder
 from tests.fleet.places import ROOT, Running, free_port
@@ -63,7 +63,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         base = made.make_base()
         light, worker = (made.build(ROOT / "docker" / f"{name}.Dockerfile", base) for name in ("light", "worker"))
         machine = Machine(made.container(light), made.container(worker), made.container(worker), folder)
-        asked = "from pipeline.embedded import server_binary; print(server_binary())"
+        asked = "from pipeline.server.embedded import server_binary; print(server_binary())"
         binary = machine.run(machine.server, "python", "-c", asked).strip()
         machine.start(machine.server, binary, "--port", str(machine.port), "--bind", "127.0.0.1", "--save", "")
         yield machine

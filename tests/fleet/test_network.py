@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.connection import answers
-from pipeline.resend import LIVE_WAIT_MS
-from pipeline.transport import Transport
+from pipeline.flow.resend import LIVE_WAIT_MS
+from pipeline.server.connection import answers
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.network import Network, lab
 from tests.fleet.places import environment, running

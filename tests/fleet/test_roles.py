@@ -12,18 +12,17 @@ import redis
 from PIL import Image
 from redis.exceptions import NoPermissionError
 
-from commands.census import demand_glance
-from pipeline.config import settings
-from pipeline.connection import answers, open_client
-from pipeline.frame import Look
-from pipeline.rebalance import Rename
-from pipeline.records import Fate, Loss, Placing
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow
-from pipeline.wire import Message, Stages, pack_frame
+from fleet.stats import demand_glance
+from pipeline.flow.window import LiveWindow
+from pipeline.process.config import settings
+from pipeline.protocol.frame import Look
+from pipeline.protocol.records import Fate, Loss, Placing, Rename
+from pipeline.protocol.wire import Message, Stages, pack_frame
+from pipeline.server.connection import answers, open_client
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, binary, environment, free_port, make_certificates, painter, running, worker
-from workers.exits import EXIT_DRAINED
+from workers.exit_codes import EXIT_DRAINED
 
 STYLE = "test-identity"
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 from PIL import Image
 
-from pipeline.config import settings
-from pipeline.connection import answers, open_client, without_password
-from pipeline.transport import Transport
+from pipeline.process.config import settings
+from pipeline.server.connection import answers, open_client, without_password
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import Running, binary, environment, free_port, running, worker
 

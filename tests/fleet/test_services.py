@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from commands.census import slot_of
-from pipeline.embedded import EmbeddedServer
-from pipeline.transport import Transport
+from fleet.stats import slot_of
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, binary, environment, painter
 

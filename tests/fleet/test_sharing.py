@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 from benchmarks.sharing import filing
-from commands.broker import Broker, open_broker
-from pipeline.app import create_app, message_of
-from pipeline.codec import encode
-from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Codec, Frame, Mode
-from pipeline.queues import FILE_TURN
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow, window_size
-from pipeline.wire import Ticket, pack_frame, unpack_stages
+from pipeline.flow.window import LiveWindow, window_size
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, Frame, Mode
+from pipeline.protocol.queues import FILE_TURN
+from pipeline.protocol.wire import Ticket, pack_frame, unpack_stages
+from pipeline.server.app import create_app, message_of
+from pipeline.server.broker import Broker, open_broker
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from producer.submit import AT_ONCE
 from tests.conftest import WaitUntil
 from tests.fleet.places import environment, running, worker

@@ -12,12 +12,12 @@ from signal import SIGINT
 
 import pytest
 
-from pipeline.embedded import EmbeddedServer
-from pipeline.records import Loss, WorkerBeat
-from pipeline.resend import Overdue
-from pipeline.spawn import spawn
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow
+from pipeline.flow.resend import Overdue
+from pipeline.flow.window import LiveWindow
+from pipeline.process.spawn import spawn
+from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, free_port
 from tests.tickets import ANY

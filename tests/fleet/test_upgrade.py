@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.app import create_app, message_of
-from pipeline.embedded import EmbeddedServer
-from pipeline.transport import Transport
-from pipeline.wire import WIRE_VERSION, Ticket, pack_frame
+from pipeline.protocol.wire import WIRE_VERSION, Ticket, pack_frame
+from pipeline.server.app import create_app, message_of
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, environment, painter, running, worker
 from tests.fleet.streams import photos

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.codec import encode_pixels
-from pipeline.frame import Codec, EncodedFrame
-from pipeline.wire import Stages, Ticket, pack_frame, pack_stages
+from pipeline.protocol.codec import encode_pixels
+from pipeline.protocol.frame import Codec, EncodedFrame
+from pipeline.protocol.wire import Stages, Ticket, pack_frame, pack_stages
 from tests.media import Clip, make_clip, picture
 from viewer.segments import Segment
 from workers.classic_network import TransformerNet

@@ -15,11 +15,11 @@ import cv2
 import msgpack
 import numpy as np
 
-from pipeline.codec import decode, probe
-from pipeline.config import settings
-from pipeline.connection import open_client, without_password
 from pipeline.errors import PipelineError, SourceError, StyleError, UsageError, WireError
-from pipeline.wire import Limits, Ticket, unpack_frame, unpack_stages
+from pipeline.process.config import settings
+from pipeline.protocol.codec import decode, probe
+from pipeline.protocol.wire import Limits, Ticket, unpack_frame, unpack_stages
+from pipeline.server.connection import open_client, without_password
 from producer.photos import PhotoSource
 from producer.video import VideoSource
 from viewer.segments import PartsFolder, Segment

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.embedded import EmbeddedServer
+from pipeline.server.embedded import EmbeddedServer
 from tests.viewer.pages import Site, jpeg, open_site
 
 PATHS = (

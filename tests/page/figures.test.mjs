@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { retryDelay } from "../../viewer/static/backoff.js";
 import { fitted } from "../../viewer/static/camera.js";
-import { mayCapture } from "../../viewer/static/pace.js";
+import { mayCapture } from "../../viewer/static/throttle.js";
 import { Meter, percentile, rate, sizeWords, words } from "../../viewer/static/stats.js";
 
 test("a rate counts intervals, not ticks", () => {

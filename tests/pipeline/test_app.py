@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from pipeline.app import create_app, message_of
-from pipeline.embedded import EmbeddedServer
-from pipeline.queues import queue_of
-from pipeline.transport import Transport
-from pipeline.wire import TASK_NAME, Ticket
+from pipeline.protocol.queues import queue_of
+from pipeline.protocol.wire import TASK_NAME, Ticket
+from pipeline.server.app import create_app, message_of
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 
 #: Of each message its own; `argsrepr` is what Celery makes of the arguments when nobody says.
 UNIQUE = {"headers.id", "headers.root_id", "properties.correlation_id", "properties.delivery_tag"}

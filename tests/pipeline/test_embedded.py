@@ -13,10 +13,10 @@ from threading import Event, Thread
 
 import pytest
 
-from pipeline.config import EMBEDDED_URL_FILE, runtime_dir
-from pipeline.connection import answers
-from pipeline.embedded import EmbeddedServer, join_or_start
 from pipeline.errors import UsageError
+from pipeline.process.config import EMBEDDED_URL_FILE, runtime_dir
+from pipeline.server.connection import answers
+from pipeline.server.embedded import EmbeddedServer, join_or_start
 
 WaitUntil = Callable[..., None]
 _COME_S = 5

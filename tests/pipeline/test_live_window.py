@@ -2,13 +2,13 @@
 
 import pytest
 
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull
-from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.records import Fate, Loss, StreamCard, WorkerBeat
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow, live_places
-from pipeline.wire import Stages
+from pipeline.flow.window import LiveWindow, live_places
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.records import Fate, Loss, StreamCard, WorkerBeat
+from pipeline.protocol.wire import Stages
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.tickets import ANY
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.placement import CPU, Device, Plan, place, require_room
+from pipeline.flow.placement import CPU, Device, Plan, place, require_room
 
 SIX = ("wave", "starry", "cafe", "composition", "poppies", "moulin")
 # Beside CUDA's own share a model is planned with 2000 MB.

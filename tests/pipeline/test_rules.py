@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from pipeline.absence import why_nobody_paints
-from pipeline.metrics import Histogram, Percentiles, Rate, buckets
-from pipeline.queues import LiveFirst, queue_of, style_of
-from pipeline.records import Loss, WorkerBeat
-from pipeline.reorder import ReorderBuffer
-from pipeline.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due, overdue
-from pipeline.window import Holds, Window, raw_bytes, window_size
-from pipeline.wire import Stages
+from pipeline.flow.metrics import Histogram, Percentiles, Rate, buckets
+from pipeline.flow.reorder import ReorderBuffer
+from pipeline.flow.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due, overdue
+from pipeline.flow.window import Holds, Window, raw_bytes, window_size
+from pipeline.flow.worker_health import why_nobody_paints
+from pipeline.protocol.queues import LiveFirst, queue_of, style_of
+from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.protocol.wire import Stages
 
 NOW = 1_000_000
 

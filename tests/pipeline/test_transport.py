@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from pipeline.connection import answers, open_client, require_server, without_password
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
-from pipeline.records import Loss, WorkerBeat
-from pipeline.transport import Transport
-from pipeline.wire import Stages
+from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.protocol.wire import Stages
+from pipeline.server.connection import answers, open_client, require_server, without_password
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.tickets import ANY
 
 STREAM = "clip"

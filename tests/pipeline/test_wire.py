@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.codec import decode, encode, probe
 from pipeline.errors import WireError
-from pipeline.frame import Codec, Frame, Look
-from pipeline.wire import (
+from pipeline.protocol.codec import decode, encode, probe
+from pipeline.protocol.frame import Codec, Frame, Look
+from pipeline.protocol.wire import (
     WIRE_VERSION,
     Limits,
     Stages,

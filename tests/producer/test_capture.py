@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.codec import encode_pixels
 from pipeline.errors import SourceError, UsageError
-from pipeline.frame import Codec
+from pipeline.protocol.codec import encode_pixels
+from pipeline.protocol.frame import Codec
 from producer import readers
 from producer.capture import Capture, Pacer, Picture, delays
 from producer.readers import CameraReader, FileReader, UrlReader, require_url

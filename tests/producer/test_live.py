@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import redis
 
-from pipeline.codec import encode
-from pipeline.connection import open_client
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerGone, WireError
-from pipeline.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.records import Fate, Loss, Placing, StreamCard, WorkerBeat
-from pipeline.resend import Overdue
-from pipeline.transport import Transport
-from pipeline.window import LiveWindow
-from pipeline.wire import Limits, Message, Stages, Ticket, pack_frame
-from producer.intake import LiveIntake
+from pipeline.flow.resend import Overdue
+from pipeline.flow.window import LiveWindow
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Look
+from pipeline.protocol.records import Fate, Loss, Placing, StreamCard, WorkerBeat
+from pipeline.protocol.wire import Limits, Message, Stages, Ticket, pack_frame
+from pipeline.server.connection import open_client
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from producer.live import Channel, LiveFeed
+from producer.page_streams import LiveIntake
 from tests.tickets import ANY, Tickets
 from viewer.broadcast import Broadcast
 

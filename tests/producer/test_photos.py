@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.errors import SourceError, UsageError
-from pipeline.frame import Codec
+from pipeline.protocol.frame import Codec
 from producer.photos import PhotoSource
 from tests.media import picture
 

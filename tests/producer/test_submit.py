@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.errors import ServerGone
-from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.transport import Transport
-from pipeline.window import Window
-from pipeline.wire import Message, Stages, Ticket, pack_frame
+from pipeline.flow.window import Window
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame
+from pipeline.server.transport import Transport
 from producer.submit import Order, Submission
 
 WaitUntil = Callable[..., None]

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.config import EMBEDDED_URL_FILE
-from pipeline.records import WorkerBeat
-from pipeline.transport import Transport
+from pipeline.process.config import EMBEDDED_URL_FILE
+from pipeline.protocol.records import WorkerBeat
+from pipeline.server.transport import Transport
 
 WaitUntil = Callable[..., None]
 _END_S = 50

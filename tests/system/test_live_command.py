@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.config import runtime_dir
-from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Look
-from pipeline.transport import Transport
-from pipeline.wire import Limits
+from pipeline.process.config import runtime_dir
+from pipeline.protocol.frame import Look
+from pipeline.protocol.wire import Limits
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.media import Clip, make_clip
 from viewer.broadcast import Broadcast, Shot
 

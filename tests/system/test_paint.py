@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.embedded import EmbeddedServer
+from pipeline.server.embedded import EmbeddedServer
 from tests.media import Clip, make_clip, packets_of, pts_of
 from tests.system.conftest import Painter
 

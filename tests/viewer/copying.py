@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.frame import Frame
+from pipeline.protocol.frame import Frame
 from producer.video import VideoSource
 from viewer.segments import SinkOptions
 from viewer.sink import Sink, open_sink

@@ -13,13 +13,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from commands.broker import Broker
 from commands.page import Door, OpenPage, open_page
-from pipeline.app import create_app, message_of
-from pipeline.codec import encode_pixels
-from pipeline.config import settings
-from pipeline.frame import Codec
-from pipeline.transport import Transport
+from pipeline.process.config import settings
+from pipeline.protocol.codec import encode_pixels
+from pipeline.protocol.frame import Codec
+from pipeline.server.app import create_app, message_of
+from pipeline.server.broker import Broker
+from pipeline.server.transport import Transport
 from viewer.web.limits import PageLimits
 from workers.styles import Style
 

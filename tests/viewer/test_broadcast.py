@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from pipeline.codec import encode
-from pipeline.connection import open_client
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import ServerGone
-from pipeline.frame import Codec, EncodedFrame, Frame
-from pipeline.records import Entry
-from pipeline.transport import Transport
-from pipeline.wire import Limits, Stages, pack_frame, pack_stages
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame
+from pipeline.protocol.records import Entry
+from pipeline.protocol.wire import Limits, Stages, pack_frame, pack_stages
+from pipeline.server.connection import open_client
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.tickets import ANY
 from viewer.broadcast import Broadcast, Watch
 

@@ -17,9 +17,9 @@ import pytest
 from yarl import URL
 
 from commands.page import Door
-from pipeline.config import cache_dir, data_dir, settings
-from pipeline.embedded import EmbeddedServer
 from pipeline.errors import UsageError
+from pipeline.process.config import cache_dir, data_dir, settings
+from pipeline.server.embedded import EmbeddedServer
 from tests.viewer.pages import Site, Tab, eventually, jpeg, open_site, run
 from viewer import tls
 from viewer.web.security import MIN_TOKEN, Access, make_access
@@ -243,8 +243,13 @@ def test_every_answer_keeps_scripts_frames_and_guesses_out(site: Site) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-OUTSIDE = ["/static/../web/guard.py", "/static/%2e%2e/web/guard.py", "/static/..%2fserver.py", "/static//etc/passwd"]
-OUTSIDE += ["/styles/..%2f..%2fpyproject.jpg", "/static/", "/api/jobs/..%2f../output"]
+OUTSIDE = [
+    "/static/../web/middleware.py",
+    "/static/%2e%2e/web/middleware.py",
+    "/static/..%2fserver.py",
+    "/static//etc/passwd",
+]
+OUTSIDE += ["/static//etc/passwd", "/styles/..%2f..%2fpyproject.jpg", "/static/", "/api/jobs/..%2f../output"]
 
 
 def test_no_path_leads_out_of_the_page(site: Site) -> None:

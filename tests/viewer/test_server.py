@@ -16,16 +16,16 @@ import aiohttp
 import av
 import pytest
 
-from pipeline.absence import why_nobody_paints
-from pipeline.app import create_app, message_of
-from pipeline.codec import decode, probe
-from pipeline.config import cache_dir, settings
-from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Codec, EncodedFrame, Look
-from pipeline.placement import place
-from pipeline.records import WorkerBeat
-from pipeline.wire import Limits
-from producer.intake import LiveIntake
+from pipeline.flow.placement import place
+from pipeline.flow.worker_health import why_nobody_paints
+from pipeline.process.config import cache_dir, settings
+from pipeline.protocol.codec import decode, probe
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.wire import Limits
+from pipeline.server.app import create_app, message_of
+from pipeline.server.embedded import EmbeddedServer
+from producer.page_streams import LiveIntake
 from tests.media import Clip, make_clip
 from tests.viewer.pages import Shown, Site, Tab, eventually, jpeg, open_site, run
 from workers.launch import Fleet

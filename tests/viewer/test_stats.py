@@ -1,7 +1,7 @@
 """What the page server tells of a stream: its own counters by cause, and what pages lost of it."""
 
-from pipeline.frame import Look, Mode
-from pipeline.records import Loss, StreamCard
+from pipeline.protocol.frame import Look, Mode
+from pipeline.protocol.records import Loss, StreamCard
 from viewer.web.stats import Book, Snapshot
 
 

@@ -14,14 +14,14 @@ import cv2  # noqa: F401  # isort: skip
 import av
 import pytest
 
-from pipeline import leaving
 from pipeline.errors import SinkError, Stopped, UsageError
+from pipeline.process import shutdown
 from producer.video import VideoSource
 from tests.conftest import WaitUntil
 from tests.media import Clip, make_clip, packets_of, psnr, pts_of
 from tests.viewer.copying import OPTIONS, copy, write
 from viewer import video_sink
-from viewer.encode import SegmentWriter
+from viewer.h264 import SegmentWriter
 from viewer.segments import SinkOptions
 from viewer.sink import open_sink
 
@@ -254,7 +254,7 @@ def test_a_frame_that_waits_for_a_disk_that_stands_still_waits_no_longer_than_it
                 write(sink, frames)
         with closing(open_sink(clip, tmp_path / "leaves.mp4", VideoSource(clip).info, OPTIONS)) as sink:
             monkeypatch.setattr(video_sink, "_FINISH_S", 600.0)
-            monkeypatch.setattr(leaving, "_begun", True)
+            monkeypatch.setattr(shutdown, "_begun", True)
             with pytest.raises(Stopped):
                 write(sink, frames)
     finally:

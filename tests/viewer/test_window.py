@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.codec import encode_pixels, probe
 from pipeline.errors import ServerGone
-from pipeline.frame import Codec, Look
-from pipeline.records import StreamCard
-from pipeline.wire import Stages
+from pipeline.protocol.codec import encode_pixels, probe
+from pipeline.protocol.frame import Codec, Look
+from pipeline.protocol.records import StreamCard
+from pipeline.protocol.wire import Stages
 from viewer.broadcast import Broadcast, Shot, Watch
 from viewer.virtual_camera import VirtualCamera
 from viewer.window import Controls, Player, beside

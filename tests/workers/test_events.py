@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kombu.asynchronous import Hub, set_event_loop
 
-from pipeline.app import create_app
-from pipeline.embedded import EmbeddedServer
+from pipeline.server.app import create_app
+from pipeline.server.embedded import EmbeddedServer
 from workers.events import GatheringDispatcher
 
 EVENTS = 50

@@ -8,10 +8,9 @@ from typing import IO
 import pytest
 
 from pipeline.errors import WorkerLost
-from pipeline.placement import Device, Plan, Slot, place
-from pipeline.rebalance import Rename
-from pipeline.records import WorkerBeat
-from workers.exits import EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
+from pipeline.flow.placement import Device, Plan, Slot, place
+from pipeline.protocol.records import Rename, WorkerBeat
+from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
 from workers.launch import Fleet, command, environment
 
 GPU = Device("gpu3", "GPU-abc")

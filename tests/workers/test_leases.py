@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from pipeline.errors import ServerGone
-from workers.exits import EXIT_HUNG
+from workers.exit_codes import EXIT_HUNG
 from workers.leases import Leases
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.codec import decode, encode
-from pipeline.frame import Codec, EncodedFrame, Frame
-from pipeline.wire import Ticket
+from pipeline.protocol.codec import decode, encode
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame
+from pipeline.protocol.wire import Ticket
 from workers.canvas import Canvas
 from workers.painter import EnginePainter
 from workers.styles import find_style, list_styles, load_engine

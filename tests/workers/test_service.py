@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pipeline.codec import encode
 from pipeline.errors import PipelineError, ServerFull, ServerGone
-from pipeline.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.records import Claim, WorkerBeat
-from pipeline.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
+from pipeline.protocol.codec import encode
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Look
+from pipeline.protocol.records import Claim, WorkerBeat
+from pipeline.protocol.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
+from workers.fake_styles import load_standin
 from workers.leases import Leases
 from workers.painter import Painting
 from workers.service import Identity, Meter, PaintService
-from workers.standins import load_standin
 
 LIMITS = Limits(max_pixels=1 << 16, max_bytes=1 << 20)
 WHO = Identity("wave@cpu0.host", "wave", "cpu", 1, "host")

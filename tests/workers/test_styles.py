@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.config import settings
 from pipeline.errors import StyleError
+from pipeline.process.config import settings
 from tests.workers.tiny import Pixels, StyleFiles
 from workers import styles
 from workers.classic_network import TransformerNet
+from workers.fake_styles import load_standin
 from workers.openvino_engine import OpenVinoEngine
-from workers.standins import load_standin
 from workers.styles import Style, find_style, list_styles, load_engine
 from workers.torch_engine import TorchEngine
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.frame import Look
+from pipeline.protocol.frame import Look
 from tests.workers.tiny import Pixels, StyleFiles
 from workers.canvas import Canvas
 from workers.openvino_engine import OpenVinoEngine

@@ -12,16 +12,16 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.app import create_app, message_of
-from pipeline.codec import decode, encode
-from pipeline.embedded import EmbeddedServer
-from pipeline.frame import Codec, Frame, Look
-from pipeline.placement import place
-from pipeline.records import Entry
-from pipeline.transport import Transport
-from pipeline.wire import Limits, Ticket, pack_frame, unpack_frame, unpack_stages
+from pipeline.flow.placement import place
+from pipeline.protocol.codec import decode, encode
+from pipeline.protocol.frame import Codec, Frame, Look
+from pipeline.protocol.records import Entry
+from pipeline.protocol.wire import Limits, Ticket, pack_frame, unpack_frame, unpack_stages
+from pipeline.server.app import create_app, message_of
+from pipeline.server.embedded import EmbeddedServer
+from pipeline.server.transport import Transport
 from tests.workers.tiny import StyleFiles
-from workers.exits import EXIT_CANNOT_START, EXIT_HUNG
+from workers.exit_codes import EXIT_CANNOT_START, EXIT_HUNG
 from workers.launch import Fleet
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import stylize
@@ -185,8 +185,8 @@ def test_the_launcher_brings_back_a_worker_that_was_killed(
 _LAUNCHER = """
 import sys, time
 from pathlib import Path
-from pipeline.placement import place
-from pipeline.transport import Transport
+from pipeline.flow.placement import place
+from pipeline.server.transport import Transport
 from workers.launch import Fleet
 
 fleet = Fleet(place(["test-identity"], [], cores=2, workers=2), sys.argv[1], logs=Path(sys.argv[2]))

@@ -5,7 +5,7 @@ import { $, icon, make, picture } from "./dom.js";
 import { notify } from "./notices.js";
 import { showPanel } from "./panels.js";
 
-/** @typedef {import("./studio.js").Studio} Studio */
+/** @typedef {import("./state.js").Studio} Studio */
 /** @typedef {{id: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobCard */
 /** @typedef {{name: string, style: string, share: number, request: XMLHttpRequest}} Upload */
 

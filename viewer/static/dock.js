@@ -4,7 +4,7 @@
 import { $, make, picture, plate } from "./dom.js";
 import { remember } from "./prefs.js";
 
-/** @typedef {import("./studio.js").Studio} Studio */
+/** @typedef {import("./state.js").Studio} Studio */
 
 /** A slider gives 60 values a second; the painters need no more than this many ms apart. */
 const LOOK_EVERY_MS = 80;
@@ -38,7 +38,7 @@ export function choose(studio, style) {
   studio.choose(style);
 }
 
-/** @param {Studio} studio @param {import("./studio.js").StyleCard} style @param {number} index */
+/** @param {Studio} studio @param {import("./state.js").StyleCard} style @param {number} index */
 function button(studio, style, index) {
   const by = style.painter ? `, ${style.painter}` : "";
   const title = `${style.painting || style.name}${by} (${index + 1})`;

@@ -60,7 +60,7 @@ export function picture(style, size) {
   return image;
 }
 
-/** A painting's plate: its name, its painter, its year. @param {import("./studio.js").StyleCard | undefined} card */
+/** A painting's plate: its name, its painter, its year. @param {import("./state.js").StyleCard | undefined} card */
 export function plate(card) {
   if (!card) return [];
   const by = [card.painter, card.year].filter(Boolean).join(", ");

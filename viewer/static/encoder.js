@@ -1,7 +1,7 @@
 // @ts-check
 /** A worker that takes the noise out of the camera's pictures and encodes them, so that the page's own thread draws. */
 
-import { Steady } from "./steady.js";
+import { Steady } from "./denoise.js";
 
 /** @typedef {{picture: ImageBitmap, width: number, height: number, isMirrored: boolean}} Order */
 

@@ -5,7 +5,7 @@
  */
 
 import { retryDelay } from "./backoff.js";
-import { CONNECTING, LIVE, PAGE_SERVER_GONE } from "./states.js";
+import { CONNECTING, LIVE, PAGE_SERVER_GONE } from "./stream_states.js";
 
 /** @typedef {{onOpen: () => void, onMessage: (message: any) => void, onBinary: (message: Blob) => void, onState: (state: string) => void}} Callbacks */
 

@@ -4,10 +4,10 @@
 import { $, plate } from "./dom.js";
 import { announce } from "./notices.js";
 import { load, remember } from "./prefs.js";
-import { LIVE, READY, describe } from "./states.js";
+import { LIVE, READY, describe } from "./stream_states.js";
 import { words } from "./stats.js";
 
-/** @typedef {import("./studio.js").Studio} Studio */
+/** @typedef {import("./state.js").Studio} Studio */
 
 /** Fill the window while at least this much of the picture stays visible. */
 const LEAST_VISIBLE = 0.7;

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from pipeline.errors import UsageError, WireError
-from pipeline.frame import Look
-from viewer.intake import Session
-from viewer.web.desk import Desk, Guest
+from pipeline.protocol.frame import Look
+from viewer.ports import Session
+from viewer.web.app_state import Desk, Guest
 from viewer.web.messages import CameraPicture
 from viewer.web.stats import Arrivals
 

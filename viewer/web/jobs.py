@@ -9,11 +9,11 @@ from aiohttp import web
 from aiohttp.helpers import content_disposition_header
 
 from pipeline.errors import UsageError
-from pipeline.frame import Look
-from viewer.intake import JobCard, JobState
+from pipeline.protocol.frame import Look
+from viewer.ports import JobCard, JobState
 from viewer.web import uploads
-from viewer.web.desk import DESK, Desk
-from viewer.web.guard import refuse
+from viewer.web.app_state import DESK, Desk
+from viewer.web.middleware import refuse
 
 #: Percent-encoded, as a header holds no other letters.
 NAME_HEADER = "X-File-Name"

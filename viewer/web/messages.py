@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import WireError
-from pipeline.frame import Look
-from pipeline.wire import MAX_NAME
+from pipeline.protocol.frame import Look
+from pipeline.protocol.wire import MAX_NAME
 from viewer.broadcast import Shot
 from viewer.web.stats import work_ms
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TypedDict
 
-from pipeline.metrics import Percentiles
-from pipeline.records import StreamCard, WorkerBeat
-from pipeline.wire import Stages
+from pipeline.flow.metrics import Percentiles
+from pipeline.protocol.records import StreamCard, WorkerBeat
+from pipeline.protocol.wire import Stages
 
 # Ten seconds at 24 FPS: the numbers follow what happens now.
 _KEPT = 240

@@ -1,0 +1,1 @@
+"""The whole fleet: its statistics, their Prometheus form, and slots moved to the styles in demand."""

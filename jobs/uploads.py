@@ -1,0 +1,187 @@
+"""Files handed in through the page: queued, painted by the same code as `painter paint`, kept until fetched.
+
+Owner of the uploads folder and of the threads that paint from it; `close` ends both. Nothing of an ended job stays.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from jobs.batch import Batch, Options, open_input
+from jobs.report import Progress
+from jobs.tasks import PaintTask
+from pipeline.errors import Stopped, UsageError
+from pipeline.process.config import Settings, cache_dir
+from pipeline.protocol.frame import Look
+from pipeline.server.broker import Broker
+from producer.source import is_photo
+from viewer.ports import JobCard, JobState
+from viewer.segments import SinkOptions
+from workers.styles import find_style
+
+log = logging.getLogger(__name__)
+
+# Two at once: one reads and writes while the other waits for its last frames.
+_LANES = 2
+# Finished jobs whose outputs are kept; the oldest goes first.
+_KEPT = 32
+_ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(slots=True)
+class _Job:
+    card: JobCard
+    source: Path
+    look: Look
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class BatchAtelier:
+    """Paints uploads with a batch of one task each. Any thread may call it."""
+
+    def __init__(self, broker: Broker, settings: Settings) -> None:
+        self._broker, self._settings = broker, settings
+        self._jobs: dict[str, _Job] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="atelier")
+
+    def submit(self, source: Path, name: str, style: str, look: Look) -> str:
+        """Queue `source`, alone in its folder, which is this atelier's from now on. Raises `UsageError`."""
+        find_style(style)
+        try:
+            open_input(source, Options(look, SinkOptions()), self._settings).close()
+        except UsageError as error:
+            raise UsageError(str(error).replace(str(source), name)) from error
+        number = secrets.token_hex(8)
+        job = _Job(JobCard(number, name, style, JobState.WAITING), source, look)
+        with self._lock:
+            self._jobs[number] = job
+            ended = [other for other in self._jobs.values() if other.card.state in _ENDED]
+        for old in ended[:-_KEPT]:
+            self.cancel(old.card.job)
+        self._pool.submit(self._run, job)
+        return number
+
+    def jobs(self) -> list[JobCard]:
+        """Return all jobs, oldest first."""
+        with self._lock:
+            return [job.card for job in self._jobs.values()]
+
+    def cancel(self, job: str) -> bool:
+        """End a job and forget it; its files go as soon as nobody writes them. False: no such job."""
+        with self._lock:
+            found = self._jobs.pop(job, None)
+            if found is None:
+                return False
+            found.cancelled.set()
+            is_idle = found.card.state is not JobState.PAINTING
+        if is_idle:
+            _remove(found)
+        return True
+
+    def close(self) -> None:
+        """Cancel everything and wait until nothing is painted; idempotent."""
+        for card in self.jobs():
+            self.cancel(card.job)
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run(self, job: _Job) -> None:
+        with self._lock:
+            if job.cancelled.is_set():
+                return
+            job.card = replace(job.card, state=JobState.PAINTING)
+        try:
+            self._paint(job)
+        except Stopped:
+            log.info("job=%s cancelled", job.card.job)
+        except Exception as error:
+            log.exception("job=%s failed", job.card.job)
+            self._change(job, state=JobState.FAILED, message=f"a fault of ours: {error!r}")
+        finally:
+            with self._lock:
+                is_wanted = job.card.state is JobState.DONE and not job.cancelled.is_set()
+            job.source.unlink(missing_ok=True)
+            if not is_wanted:
+                _remove(job)
+
+    def _paint(self, job: _Job) -> None:
+        suffix = job.source.suffix if is_photo(job.source) else ".mp4"
+        task = PaintTask(job.source, find_style(job.card.style), job.source.with_name(f"painted{suffix}"))
+        batch = Batch(self._broker, Options(job.look, SinkOptions()), self._settings, _Show(self, job))
+        if batch.run([task], [_Until(job.cancelled)]):
+            self._change(job, state=JobState.DONE, output=task.output, message="")
+        else:
+            self._change(job, state=JobState.FAILED)
+
+    def _change(self, job: _Job, **changes: object) -> None:
+        with self._lock:
+            job.card = replace(job.card, **changes)  # type: ignore[arg-type]
+
+
+class _Show:
+    """Turns what a batch shows into the job's card."""
+
+    def __init__(self, atelier: BatchAtelier, job: _Job) -> None:
+        self._change, self._job = atelier._change, job
+
+    def begin(self, task: PaintTask, total: int | None) -> None:
+        """Note how many frames there are."""
+        self._change(self._job, total=total)
+
+    def update(self, task: PaintTask, progress: Progress) -> None:
+        """Note how far it is."""
+        self._change(self._job, done=progress.done, total=progress.total, fps=progress.fps)
+
+    def end(self, task: PaintTask, text: str) -> None:
+        """Note how it ended, in the user's name for the file and without our folders."""
+        reason = text.removeprefix(f"{task.source.name} → {task.style.name}: ")
+        for ours in (str(task.source), task.source.name):
+            reason = reason.replace(ours, self._job.card.name)
+        self._change(self._job, message=reason)
+
+    def say(self, text: str) -> None:
+        """Leave to the log what a page cannot use."""
+        log.info("job=%s %s", self._job.card.job, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """A batch's keeper that ends it on cancel."""
+
+    cancelled: threading.Event
+
+    def poll(self) -> None:
+        """Raise `Stopped` once the job is cancelled."""
+        if self.cancelled.is_set():
+            raise Stopped("cancelled")
+
+
+@contextmanager
+def uploads_folder() -> Iterator[Path]:
+    """Yield a folder of this process's own (0700), on a disk rather than in memory; what dead ones left is removed."""
+    root = cache_dir() / "uploads"
+    # Each by itself: `parents` makes folders as open as the umask leaves them.
+    for folder in (root.parent, root):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in root.iterdir():
+        if not (left.name.isdigit() and psutil.pid_exists(int(left.name))):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = root / str(os.getpid())
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(job: _Job) -> None:
+    shutil.rmtree(job.source.parent, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What crosses between processes: frames, their bytes, msgpack documents, queue names, records. Pure."""

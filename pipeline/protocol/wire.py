@@ -1,0 +1,194 @@
+"""The msgpack documents that cross between processes, and the only place that knows their fields.
+
+Frame document (value of `frame:…`, and field `frame` of a painted entry), a map:
+
+    v int        wire version: 2 with raw pixels, else 1
+    seq int      ≥ 0         pts int      ticks of the stream's time_base, may be negative
+    codec str    mjpeg|png|rawvideo
+    w, h int     1…; w·h within the pixel limit, equal to the picture's own header
+    name str     a photo's path within its folder, else ""
+    data bin     the JPEG or PNG file, or 3·w·h bytes of BGR
+
+Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours.
+v, stream and seq come first in every version, so that a worker knows which frame it leaves to a newer one.
+
+Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style,
+worker.
+
+Whatever does not fit is refused with `WireError` before anything is decoded.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from pipeline.errors import VersionTooNew, WireError
+from pipeline.protocol.codec import probe
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+
+#: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`version_of`).
+WIRE_VERSION = 2
+TASK_NAME = "painter.paint"
+#: The control message that has a worker leave for good.
+LEAVE = "leave"
+#: A stream's name is a key's part and a file's name: no colon, no slash, no control character.
+MAX_NAME = 200
+
+_TYPES: dict[str, type] = {
+    "v": int,
+    "seq": int,
+    "pts": int,
+    "codec": str,
+    "w": int,
+    "h": int,
+    "name": str,
+    "data": bytes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One frame's place in its style's queue: which frame, which attempt (from 1), and how it is to look."""
+
+    stream: str
+    seq: int
+    attempt: int
+    live: bool = False
+    look: Look = Look()
+    version: int = 1
+
+    def to_args(self) -> list[Any]:
+        """Return the task's positional arguments."""
+        look = self.look
+        return [self.version, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
+
+    @classmethod
+    def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
+        """Read a task's arguments. Raises `WireError` for what is none, `VersionTooNew` for a later version's."""
+        types: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, (int, float), bool)
+        if _is_newer(args):
+            raise VersionTooNew(f"tickets of version {args[0]}, this worker reads up to {WIRE_VERSION}")
+        if not args or not _is_read(args[0]):
+            raise WireError(f"ticket version {args[0] if args else None!r}, this worker reads 1 to {WIRE_VERSION}")
+        if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):
+            raise WireError("ticket fields are not stream, seq, attempt, live, strength, keep_colours")
+        version, stream, seq, attempt, live, strength, keep = args
+        if not (0 < len(stream) <= MAX_NAME and seq >= 0 and attempt >= 1 and 0.0 <= strength <= 1.0):
+            raise WireError("ticket values are out of range")
+        return cls(stream, seq, attempt, live, Look(float(strength), keep), version)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A ticket as Celery queues it: the list it goes to, and what goes there. `app.message_of` makes it."""
+
+    queue: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Where a frame's time went. `sent_ms`, `claimed_ms`: server clock; the others: durations."""
+
+    sent_ms: int = 0
+    claimed_ms: int = 0
+    decode_ms: float = 0.0
+    paint_ms: float = 0.0
+    encode_ms: float = 0.0
+    style: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What decode accepts at most."""
+
+    max_pixels: int
+    max_bytes: int
+
+
+def version_of(codec: Codec) -> int:
+    """Return the lowest version that reads frames of `codec`."""
+    return 2 if codec is Codec.RAW else 1
+
+
+def pack_frame(frame: EncodedFrame) -> bytes:
+    """Return the frame document."""
+    document = {
+        "v": version_of(frame.codec), "seq": frame.seq, "pts": frame.pts, "codec": str(frame.codec),
+        "w": frame.width, "h": frame.height, "name": frame.name, "data": frame.data,
+    }  # fmt: skip
+    return bytes(msgpack.packb(document))
+
+
+def unpack_frame(document: bytes, limits: Limits, *, raw: bool = True) -> EncodedFrame:
+    """Read a frame document. Raises `WireError`; the picture's own header is checked, its pixels are not decoded.
+
+    `raw`: whether raw pixels are taken; whoever hands the data on as a picture file has no use for them.
+    """
+    fields = _unpack_map(document, limits.max_bytes)
+    if not _is_read(fields.get("v")):
+        raise WireError(f"frame version {fields.get('v')!r}, expected 1 to {WIRE_VERSION}")
+    for key, kind in _TYPES.items():
+        if not isinstance(fields.get(key), kind) or isinstance(fields.get(key), bool):
+            raise WireError(f"frame field {key!r} is not {kind.__name__}")
+    width, height = fields["w"], fields["h"]
+    if fields["seq"] < 0 or width < 1 or height < 1 or width * height > limits.max_pixels:
+        raise WireError(f"frame {width}×{height} is outside 1×1 … {limits.max_pixels} pixels")
+    if fields["codec"] != Codec.RAW:
+        _check_picture(fields["codec"], width, height, fields["data"])
+    elif not raw or len(fields["data"]) != 3 * width * height:
+        raise WireError(f"{len(fields['data'])} bytes of raw pixels are not taken as {width}×{height}")
+    return EncodedFrame(
+        fields["seq"], fields["pts"], Codec(fields["codec"]), width, height, fields["data"], fields["name"]
+    )  # fmt: skip
+
+
+def pack_stages(stages: Stages) -> bytes:
+    """Return the stages of a painted entry."""
+    fields = {
+        "sent": stages.sent_ms, "claimed": stages.claimed_ms, "decode": stages.decode_ms, "paint": stages.paint_ms,
+        "encode": stages.encode_ms, "style": stages.style, "worker": stages.worker,
+    }  # fmt: skip
+    return bytes(msgpack.packb(fields))
+
+
+def unpack_stages(document: bytes) -> Stages:
+    """Read a painted entry's stages. Raises `WireError`."""
+    fields = _unpack_map(document, 4096)
+    try:
+        return Stages(
+            int(fields["sent"]), int(fields["claimed"]), float(fields["decode"]), float(fields["paint"]),
+            float(fields["encode"]), str(fields["style"]), str(fields["worker"]),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise WireError(f"stages: {error!r}") from error
+
+
+def _check_picture(codec: str, width: int, height: int, data: bytes) -> None:
+    found = probe(data)
+    if (found.codec, found.width, found.height) != (codec, width, height):
+        said = f"document says {codec} {width}×{height}"
+        raise WireError(f"picture is {found.codec} {found.width}×{found.height}, {said}")
+
+
+def _is_read(version: object) -> bool:
+    return type(version) is int and 1 <= version <= WIRE_VERSION
+
+
+def _is_newer(args: list[Any] | tuple[Any, ...]) -> bool:
+    kinds = (int, str, int)
+    return len(args) >= len(kinds) and all(map(isinstance, args, kinds)) and args[0] > WIRE_VERSION
+
+
+def _unpack_map(document: bytes, max_bytes: int) -> dict[str, Any]:
+    if len(document) > max_bytes:
+        raise WireError(f"document of {len(document)} bytes, at most {max_bytes} are accepted")
+    try:
+        fields = msgpack.unpackb(document, max_map_len=16, max_array_len=0, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise WireError(f"not a msgpack document: {error}") from error
+    if not isinstance(fields, dict):
+        raise WireError("document is not a map")
+    return fields

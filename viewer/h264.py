@@ -1,0 +1,111 @@
+"""One closed H.264 segment: BGR frames in, an MP4 with an encoder of its own out.
+
+Invariant: a segment depends on its own frames and settings alone, so a resumed job writes what an undisturbed one
+would have. Timestamps in it count from its own first frame; the manifest keeps where that was.
+"""
+
+import os
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+# cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
+import cv2  # noqa: F401  # isort: skip
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from pipeline.ffmpeg import SCALING, file_url
+from pipeline.protocol import colour
+from pipeline.protocol.frame import StreamInfo
+from viewer.segments import SinkOptions
+
+# Fixed, since x264's output depends on it: a resumed job may run on another machine.
+_ENCODER_THREADS = 2
+#: FFmpeg's BGR is full range.
+_BGR_RANGE = colour.FULL
+
+
+class SegmentWriter:
+    """Encodes frames into one file. Raises OSError or `av.FFmpegError`; the file is whole only after `finish`."""
+
+    def __init__(self, path: Path, info: StreamInfo, aspect: Fraction | None, options: SinkOptions) -> None:
+        """Open the file. `aspect`: the shape of a pixel, None when square or unknown."""
+        self.path, self._info = path, info
+        self.first_pts = self.last_pts = 0
+        self.frames = 0
+        self._reformatter = VideoReformatter()
+        self._container = av.open(file_url(path), "w", format="mp4")
+        self._stream = self._container.add_stream(
+            "libx264", rate=info.rate or Fraction(25), options={"crf": str(options.crf), "preset": options.preset}
+        )
+        self._configure(aspect)
+
+    def write(self, pts: int, pixels: NDArray[np.uint8]) -> None:
+        """Encode one frame of the stream's size, later than the one before it."""
+        if not self.frames:
+            self.first_pts = pts
+        tags, info = self._info.colour, self._info
+        table = colour.matrix(tags, info.width, info.height)
+        picture = self._reformatter.reformat(
+            av.VideoFrame.from_ndarray(pixels, format="bgr24"),
+            format=self._stream.pix_fmt,
+            interpolation=SCALING,
+            threads=1,
+            src_color_range=_BGR_RANGE,
+            dst_colorspace=table,
+            dst_color_range=colour.sample_range(tags),
+        )
+        picture.pts, picture.time_base = pts - self.first_pts, info.time_base
+        self._container.mux(self._stream.encode(picture))
+        self.frames += 1
+        self.last_pts = pts
+
+    def finish(self) -> None:
+        """Close the file and check that all of it reached the disk."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        require_whole(self.path, self.frames)
+
+    def abandon(self) -> None:
+        """Close without regard for what is written, and remove it."""
+        with suppress(av.FFmpegError, OSError):
+            self._container.close()
+        self.path.unlink(missing_ok=True)
+
+    def _configure(self, aspect: Fraction | None) -> None:
+        info, context = self._info, self._stream.codec_context
+        context.width, context.height = info.width, info.height
+        # 4:2:0 has no odd sizes (H.264 crops by two pixels there), 4:4:4 has.
+        context.pix_fmt = "yuv444p" if info.width % 2 or info.height % 2 else "yuv420p"
+        context.time_base = self._stream.time_base = info.time_base
+        context.thread_count = _ENCODER_THREADS
+        if aspect is not None:
+            context.sample_aspect_ratio = aspect
+        tags = info.colour
+        if tags.colorspace is not None:
+            context.colorspace = tags.colorspace
+        if tags.primaries is not None:
+            context.color_primaries = tags.primaries
+        if tags.transfer is not None:
+            context.color_trc = tags.transfer
+        if tags.range is not None:
+            context.color_range = tags.range
+
+
+def require_whole(path: Path, frames: int) -> None:
+    """Raise OSError unless the MP4's index names `frames` pictures that all lie within the file, now on disk.
+
+    FFmpeg reports a full disk late or, when the file is closed, not at all.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        with av.open(file_url(path)) as container:
+            # Within `with`: an entry points into the open container's memory.
+            ends = [entry.pos + entry.size for entry in container.streams.video[0].index_entries]
+    except (av.FFmpegError, IndexError) as error:
+        raise OSError(f"{path.name} was not written whole; is the disk full?") from error
+    if len(ends) != frames or max(ends, default=0) > path.stat().st_size:
+        raise OSError(f"{path.name} was not written whole; is the disk full?")

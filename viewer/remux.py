@@ -1,0 +1,181 @@
+"""From closed segments and the source's other tracks to one file, by packet copy: no picture is encoded twice.
+
+Invariant: pictures keep their timestamps and sound its distance to them. Everything is moved together only where the
+source's clock starts anywhere (MPEG-TS), before 0, or at a cut.
+"""
+
+import heapq
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+# cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
+import cv2  # noqa: F401  # isort: skip
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from pipeline.ffmpeg import file_of, file_url
+from viewer.h264 import require_whole
+from viewer.segments import Segment
+from viewer.source_file import Origin
+from viewer.tracks import Track, open_tracks
+
+log = logging.getLogger(__name__)
+
+_Timed = tuple[Fraction, "Packet[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """What is joined into `target`. `complete`: to the source's end, so all its sound belongs to it."""
+
+    folder: Path
+    segments: tuple[Segment, ...]
+    target: Path
+    container: str
+    complete: bool
+    cut_start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Timeline:
+    """`shift_s` is taken from every time; sound outside `start_s`…`end_s` (None: no bound) is left out."""
+
+    shift_s: Fraction
+    start_s: Fraction | None
+    end_s: Fraction | None
+
+
+def join(job: Join, origin: Origin) -> None:
+    """Write `job.target`. Raises OSError or `av.FFmpegError`; then the target is not to be used."""
+    faststart = {"movflags": "+faststart"} if job.container != "matroska" else {}
+    time_base = origin.info.time_base
+    timeline = _timeline(job, origin)
+    with (
+        av.open(file_url(origin.path), metadata_errors="replace") as source,
+        av.open(file_url(job.target), "w", format=job.container, container_options=faststart) as out,
+    ):
+        video = _add_video(out, job, origin)
+        _copy_metadata(source, out, timeline)
+        tracks = open_tracks(source, out)
+        pictures = _pictures(job, origin, video, round(timeline.shift_s / time_base))
+        others = _others(source, tracks, timeline)
+        # Both in the order of decoding, so that the muxer holds nothing back.
+        merged: Iterator[_Timed] = heapq.merge(pictures, others, key=lambda item: item[0])
+        for _, packet in merged:
+            out.mux(packet)
+        for track in tracks.values():
+            out.mux(track.flush())
+    if job.container != "matroska":
+        require_whole(job.target, sum(segment.frames for segment in job.segments))
+
+
+def _timeline(job: Join, origin: Origin) -> _Timeline:
+    time_base = origin.info.time_base
+    first_s = job.segments[0].first_pts * time_base
+    end_s = None if job.complete else job.segments[-1].last_pts * time_base + _step(origin) * time_base
+    if job.cut_start:
+        return _Timeline(first_s, first_s, end_s)
+    shift_s = origin.clock_start_s if origin.clock_start_s else min(first_s, Fraction(0))
+    # Rounded to a tick of the pictures, so that these move by whole ticks.
+    return _Timeline(round(shift_s / time_base) * time_base, None, end_s)
+
+
+def _step(origin: Origin) -> int:
+    """Return a usual frame's length in ticks."""
+    return max(1, round(1 / ((origin.info.rate or Fraction(25)) * origin.info.time_base)))
+
+
+def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
+    with av.open(file_url(job.folder / job.segments[0].file)) as first:
+        stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
+    stream.time_base = origin.info.time_base
+    return stream
+
+
+class _DecodingClock:
+    """When each picture is to be decoded: at the pictures' own times, as many places ahead as the encoder reorders."""
+
+    def __init__(self, first_pts: int, step: int, depth: int) -> None:
+        self._first_pts = first_pts
+        self._start = first_pts - depth * step
+        self._stamps = deque(range(self._start, first_pts, step))
+
+    def take(self, shown: Sequence[int]) -> list[int]:
+        """Return the decoding times of the next pictures, given in decoding order with their presentation times."""
+        self._stamps.extend(sorted(shown))
+        return [self._stamps.popleft() for _ in shown]
+
+    def last_length(self, end: int, decoded: int) -> int:
+        """Return the length of the picture decoded last, so that all lengths add up to the end of the showing."""
+        return max(1, (end - self._first_pts) - (decoded - self._start))
+
+
+def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Iterator[_Timed]:
+    """Yield the segments' packets in decoding order with the source's timestamps, and when each is to be decoded."""
+    time_base = origin.info.time_base
+    clock: _DecodingClock | None = None
+    header: bytes | None = None
+    for segment, after in zip(job.segments, (*job.segments[1:], None), strict=True):
+        first_pts = segment.first_pts - shift
+        with av.open(file_url(job.folder / segment.file)) as container:
+            source = container.streams.video[0]
+            if header not in (None, source.codec_context.extradata):
+                raise OSError(f"{segment.file} was encoded otherwise than the segments before it")
+            header = source.codec_context.extradata
+            clock = clock or _DecodingClock(first_pts, _step(origin), source.codec_context.reorder_depth)
+            packets = [packet for packet in container.demux(source) if packet.size]
+        # Exact: the source's ticks are whole multiples of the segment's.
+        shown = [first_pts + round((packet.pts or 0) * packet.time_base / time_base) for packet in packets]
+        decoded = clock.take(shown)
+        end = (after.first_pts if after else _end(job, origin, segment.last_pts)) - shift
+        lengths = {this: then - this for this, then in pairwise([*sorted(shown), end])}
+        if after is None:
+            # MP4 knows only the sum of the lengths in decoding order.
+            lengths[shown[-1]] = clock.last_length(end, decoded[-1])
+        for packet, pts, dts in zip(packets, shown, decoded, strict=True):
+            packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
+            packet.stream = stream
+            yield dts * time_base, packet
+
+
+def _end(job: Join, origin: Origin, last_pts: int) -> int:
+    """Return where the last picture ends: as the source says, when the job went to its end."""
+    if job.complete and origin.end_pts is not None and origin.end_pts > last_pts:
+        return origin.end_pts
+    return last_pts + _step(origin)
+
+
+def _others(source: InputContainer, tracks: dict[int, Track], timeline: _Timeline) -> Iterator[_Timed]:
+    """Yield the other tracks' packets as the output takes them; a source that breaks ends here too, with a warning."""
+    if not tracks:
+        return
+    try:
+        for packet in source.demux([track.source for track in tracks.values()]):
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None or not packet.size or packet.is_corrupt:
+                continue
+            second = stamp * packet.time_base
+            if timeline.start_s is not None and second < timeline.start_s:
+                continue
+            if timeline.end_s is not None and second >= timeline.end_s:
+                continue
+            for done in tracks[packet.stream.index].convert(packet, timeline.shift_s):
+                yield (done.dts or 0) * done.time_base, done
+    except av.FFmpegError as error:
+        log.warning("%s: sound and subtitles end where the file breaks (%s)", file_of(source.name), error.strerror)
+
+
+def _copy_metadata(source: InputContainer, out: OutputContainer, timeline: _Timeline) -> None:
+    # The source's own writer and brand would be untrue of the output.
+    untrue = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
+    out.metadata.update({key: value for key, value in source.metadata.items() if key.lower() not in untrue})
+    if not timeline.shift_s and timeline.end_s is None and (chapters := source.chapters()):
+        out.set_chapters(chapters)
