@@ -14,18 +14,15 @@ from urllib.parse import urlsplit
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # isort: skip
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.errors import SourceError, UsageError
-from pipeline.protocol import colour
-from pipeline.protocol.frame import ColourTags, Frame
+from pipeline.protocol.frame import Frame
 from pipeline.server.connection import without_password
 from producer.capture import Picture
-from producer.demux import Orientation, upright
+from producer.pixels import PixelReader, colour_tags
 from producer.video import VideoSource
 
 # What a network camera may take to answer, and to send its next packet, before the connection counts as broken.
@@ -129,7 +126,8 @@ class UrlReader:
             self._container.close()
             raise
         self._pictures = _decoded(self._container, stream)
-        self._orientation = Orientation()
+        self._context = stream.codec_context
+        self._reader: PixelReader | None = None
         self._is_file = self._container.duration is not None
 
     def read(self) -> Picture | None:
@@ -139,8 +137,9 @@ class UrlReader:
         except (av.FFmpegError, OSError) as error:
             raise SourceError(f"{self._label}: {_reason(error, 'sends nothing')}") from error
         if picture is not None:
-            pixels = upright(_to_bgr(picture), self._orientation.of(picture))
-            return Picture(pixels, picture.time if self._is_file else None)
+            if self._reader is None:
+                self._reader = PixelReader(colour_tags(self._context, picture))
+            return Picture(self._reader.read(picture), picture.time if self._is_file else None)
         if self._is_file:
             return None
         raise SourceError(f"{self._label}: the stream ended")
@@ -181,16 +180,6 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
                 raise
             continue
         yield from (picture for picture in pictures if isinstance(picture, VideoFrame))
-
-
-def _to_bgr(picture: VideoFrame) -> NDArray[np.uint8]:
-    tags = ColourTags(colorspace=int(picture.colorspace), range=int(picture.color_range))
-    bgr = picture.reformat(
-        format="bgr24",
-        src_colorspace=colour.matrix(tags, picture.width, picture.height),
-        src_color_range=colour.sample_range(tags),
-    )
-    return np.asarray(bgr.to_ndarray(), np.uint8)
 
 
 def _reason(error: Exception, timed_out: str) -> str:

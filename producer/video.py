@@ -11,23 +11,15 @@ from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.errors import SourceError, UsageError
-from pipeline.ffmpeg import SCALING
-from pipeline.protocol import colour
-from pipeline.protocol.frame import ColourTags, Frame, StreamInfo
-from producer.deinterlace import deinterlaced
-from producer.demux import BrokenRead, Orientation, length, open_video, packets, pts_at, upright
-from producer.tonemap import SDR_TAGS, is_hdr, to_sdr
-
-# FFmpeg's "not said": 2 for matrix, primaries and transfer; 0 is RGB there (no matrix to keep) or reserved.
-_UNSAID = frozenset({0, 2})
+from pipeline.protocol.frame import Frame, StreamInfo
+from producer.demux import BrokenRead, length, open_video, packets, pts_at
+from producer.pixels import PixelReader, colour_tags
+from producer.tonemap import SDR_TAGS, is_hdr
 
 
 class VideoSource:
@@ -39,7 +31,6 @@ class VideoSource:
         """Open the file and decode its first frame. Raises `UsageError` for what is not a video to paint."""
         self.path = path
         self._closed = False
-        self._orientation = Orientation()
         with open_video(path) as (container, stream):
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
@@ -50,7 +41,7 @@ class VideoSource:
             self._first_pts = _stamp(first) or 0
             self._low = self._ticks(start_s) if start_s else None
             self._high = self._ticks(end_s) if end_s is not None else None
-            self._tags = _colour_tags(stream, first)
+            self._tags = colour_tags(stream.codec_context, first)
             self._size = (first.width, first.height)
             self.info = self._describe(first, self._count(container, stream))
 
@@ -61,12 +52,9 @@ class VideoSource:
             # Counting decoded frames is exact for any file; seeking is only quicker.
             after_low = dropwhile(lambda item: self._low is not None and item[0] < self._low, self._pictures(None))
             pictures = islice(after_low, start, None)
-        reformatter = VideoReformatter()
+        reader = PixelReader(self._tags, self._size)
         for seq, (pts, picture) in enumerate(pictures, start):
-            pixels = self._to_bgr(reformatter, picture)
-            if picture.interlaced_frame:
-                pixels = deinterlaced(pixels)
-            yield Frame(seq, pts, upright(pixels, self._orientation.of(picture)))
+            yield Frame(seq, pts, reader.read(picture))
 
     def close(self) -> None:
         """End a running iteration at its next frame."""
@@ -105,22 +93,12 @@ class VideoSource:
             second = float((at - self._first_pts) * self._time_base)
             raise SourceError(f"{self.path.name} broke at {max(0.0, second):.1f} s: {error}") from error
 
-    def _to_bgr(self, reformatter: VideoReformatter, picture: VideoFrame) -> NDArray[np.uint8]:
-        width, height = self._size
-        hdr = self._tags.transfer if is_hdr(self._tags.transfer) else None
-        bgr = reformatter.reformat(
-            picture, width, height, "bgr48le" if hdr else "bgr24", interpolation=SCALING, threads=1,
-            src_colorspace=colour.matrix(self._tags, width, height), src_color_range=colour.sample_range(self._tags),
-        )  # fmt: skip
-        pixels = bgr.to_ndarray()
-        return to_sdr(np.asarray(pixels, np.uint16), hdr) if hdr else np.asarray(pixels, np.uint8)
-
     def _ticks(self, second: float) -> int:
         return self._first_pts + round(Fraction(second) / self._time_base)
 
     def _describe(self, first: VideoFrame, frames: int | None) -> StreamInfo:
         height, width = first.height, first.width
-        if (matrix := self._orientation.of(first)) and matrix.swaps_axes:
+        if PixelReader(self._tags).swaps_axes(first):
             height, width = width, height
         shown = SDR_TAGS if is_hdr(self._tags.transfer) else self._tags
         return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, colour=shown)
@@ -153,19 +131,3 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
 
 def _stamp(picture: VideoFrame) -> int | None:
     return picture.pts if picture.pts is not None else picture.dts
-
-
-def _colour_tags(stream: VideoStream, first: VideoFrame) -> ColourTags:
-    """Read the tags from the first frame, which knows what the bitstream says, else from the container."""
-    context = stream.codec_context
-    full = colour.FULL if first.format.name.startswith("yuvj") else 0
-    return ColourTags(
-        colorspace=_said(first.colorspace, context.colorspace),
-        primaries=_said(first.color_primaries, context.color_primaries),
-        transfer=_said(first.color_trc, context.color_trc),
-        range=first.color_range or context.color_range or full or None,
-    )
-
-
-def _said(*values: int) -> int | None:
-    return next((int(value) for value in values if value not in _UNSAID), None)
