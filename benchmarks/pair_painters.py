@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks import painters
 from benchmarks.style_measures import Paint, Pixels
 from pipeline.errors import UsageError
-from pipeline.frame import Look
+from pipeline.protocol.frame import Look
 from training.shipped import SHIPPED
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import stylize
@@ -38,7 +38,7 @@ _PAINT_FOLDER = """
 import sys
 from pathlib import Path
 import cv2
-from pipeline.frame import Look
+from pipeline.protocol.frame import Look
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import stylize
 engine = OpenVinoEngine(Path(sys.argv[1]), threads=1, precision="f32")
