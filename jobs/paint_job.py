@@ -87,6 +87,7 @@ class PaintJob:
             wait_s=settings.server_wait_s,
             on_arrival=self._arrived,
         )
+        self._submission.painters = _names(painters)
         if self._is_own:
             # A frame of 6 MB takes it 20 ms.
             self._submission.far_s = math.inf
@@ -195,6 +196,7 @@ class PaintJob:
                 if look % _WORKERS_EVERY == 0 and (workers := self._workers()) is not None:
                     painters = self._painters(workers)
                     self._raw_bytes = self._largest_raw(painters)
+                    self._submission.painters = _names(painters)
                     self._submission.resize(_size(painters), self._holds.wider(painters))
                     self._note_absence(why_nobody_paints(self._style, workers))
         except BaseException as error:
@@ -266,6 +268,10 @@ class PaintJob:
 
 def _size(painters: Sequence[WorkerBeat]) -> int:
     return window_size(sum(beat.threads for beat in painters))
+
+
+def _names(painters: Sequence[WorkerBeat]) -> frozenset[str]:
+    return frozenset(beat.name for beat in painters)
 
 
 def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
-from pipeline.flow.resend import Cause, LastClaim, Resend, due
+from pipeline.flow.resend import HANDED_BACK, Cause, LastClaim, Resend, due
 from pipeline.flow.server_retry import Outage
 from pipeline.flow.window import Window
 from pipeline.protocol.frame import EncodedFrame, Look
@@ -22,6 +22,7 @@ from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import Flight
 from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame, version_of
 from pipeline.server.transport import Transport
+from producer.frame_copy import FrameCopy
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +52,6 @@ class Order:
     facts: Mapping[str, str | int]
 
 
-@dataclass(slots=True)
-class _Copy:
-    document: bytes
-    version: int
-    sent_s: float
-    failures: int = 0
-    arrived: bool = False
-
-
 class Submission:
     """The producer of one file stream. `pack` makes a ticket's message, which is queued together with the frame."""
 
@@ -77,7 +69,7 @@ class Submission:
         self._window, self._wait_s, self._clock = window, wait_s, clock
         self._outage = Outage(wait_s, clock)
         self.stream = order.stream
-        self._copies: dict[int, _Copy] = {}
+        self._copies: dict[int, FrameCopy] = {}
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._last_claim = LastClaim()
@@ -94,6 +86,8 @@ class Submission:
         self._lost: BaseException | None = None
         #: A server that takes this long for a frame is a far one; infinity for this machine's own.
         self.far_s = _FAR_S
+        #: The workers that serve the style, by name: whether one is left that has not failed a frame.
+        self.painters: frozenset[str] = frozenset()
         self.resubmitted = 0
         self.on_restart: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
@@ -115,7 +109,7 @@ class Submission:
                 return False
             self._window.take(frame.seq)
             document = pack_frame(frame)
-            self._copies[frame.seq] = _Copy(document, version_of(frame.codec), self._clock())
+            self._copies[frame.seq] = FrameCopy(document, version_of(frame.codec), self._clock())
             self._largest_bytes = max(self._largest_bytes, len(document))
         if not self.far_s <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)
@@ -233,16 +227,16 @@ class Submission:
         for resend in found:
             if resend.seq in missing:
                 self._absent_s.pop(resend.seq, None)
-                self._resend(resend)
+                self._resend(resend, flight.failures.get(resend.seq, {}))
 
-    def _resend(self, resend: Resend) -> None:
+    def _resend(self, resend: Resend, failures: Mapping[str, str]) -> None:
         copy = self._copies.get(resend.seq)
         if copy is None:
             return
         if resend.cause is Cause.LEASE:
-            copy.failures += 1
-            if copy.failures >= self._order.attempts:
-                reason = f"{copy.failures} workers in turn gave it up or died over it"
+            copy.note_failure(failures, handed_back=resend.score == HANDED_BACK)
+            if copy.is_hopeless(self._order.attempts, self.painters):
+                reason = next(iter(failures.values()), f"{copy.failures} workers in turn died over it")
                 raise FrameFailed(self._order.stream, resend.seq, reason)
         log.info("stream=%s seq=%d sent again: %s", self._order.stream, resend.seq, resend.cause)
         self.resubmitted += 1

@@ -15,6 +15,11 @@ from workers.canvas import Canvas
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|bad.?alloc|alloc_failed|(can'?t|cannot|could not|failed to) allocate", re.IGNORECASE
 )
+# What torch says at every call once a CUDA context is lost: only a new process gets another one.
+_DEVICE_LOST = re.compile(
+    r"CUDA error|device-side assert|illegal memory access|launch failure|GPU is lost|CUDNN_STATUS_(EXECUTION|INTERNAL)",
+    re.IGNORECASE,
+)
 
 
 class Engine(Protocol):
@@ -49,3 +54,9 @@ def memory_errors() -> Iterator[None]:
         if _OUT_OF_MEMORY.search(str(error)):
             raise MemoryError(str(error).strip().splitlines()[0]) from error
         raise
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Return whether `error` says that this process's device answers no more."""
+    text = str(error)
+    return isinstance(error, RuntimeError) and bool(_DEVICE_LOST.search(text)) and not _OUT_OF_MEMORY.search(text)

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.protocol.codec import decode, encode_pixels
-from pipeline.protocol.frame import EncodedFrame
+from pipeline.protocol.codec import decode, encode, encode_pixels
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame
 from pipeline.protocol.wire import Ticket
 from workers.engine import Engine
 from workers.stylize import stylize, tile_size
@@ -22,6 +22,8 @@ from workers.stylize import stylize, tile_size
 log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
+# The side of the picture a worker paints to test itself: the smallest that every network takes.
+_TEST_PX = 64
 # When larger tiles are tried again after a shortage: the neighbour on the card may have left. Each try comes twice as
 # long after the one before, since one that fails costs a frame's time.
 _FIRST_TRY_S, _LAST_TRY_S = 60.0, 3600.0
@@ -42,6 +44,18 @@ class Painter(Protocol):
 
     def paint(self, frame: EncodedFrame, ticket: Ticket, progress: Callable[[], None]) -> Painting:
         """Paint `frame` as `ticket` asks. Calls `progress` at each sign of life: after decoding, after each tile."""
+
+
+def self_test(painter: Painter) -> str:
+    """Paint a picture of our own, whatever the frames are like. Return why that fails, "" if it does not."""
+    side = np.linspace(0, 255, _TEST_PX).astype(np.uint8)
+    pixels = np.ascontiguousarray(np.broadcast_to(side[:, None, None], (_TEST_PX, _TEST_PX, 3)))
+    frame = encode(Frame(-1, 0, pixels), Codec.RAW)
+    try:
+        painter.paint(frame, Ticket("", -1, 1), lambda: None)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 class TileLimit:

@@ -20,8 +20,11 @@ from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
 from pipeline.flow.metrics import Histogram
 from pipeline.protocol.records import Claim, WorkerBeat
 from pipeline.protocol.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
+from workers.engine import is_device_lost
+from workers.exit_codes import EXIT_BROKEN
+from workers.health import SUSPECT_AFTER, Health
 from workers.leases import Leases
-from workers.painter import Painter, Painting
+from workers.painter import Painter, Painting, self_test
 from workers.periodic import Ticker
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 BEAT_S = 2.0
 # Beats over which a worker's own FPS is taken: six marks are 10 s.
 _MARKS = 6
+# How often the device's memory is read. By a painting thread after a frame: a beat that asked a lost device would fail
+# with it, and the worker would vanish from the list of those that are there.
+_MEMORY_S = 2.0
 
 
 class Server(Protocol):
@@ -39,7 +45,7 @@ class Server(Protocol):
     def is_unclaimed(self, stream: str, seq: int) -> bool: ...
     def renew(self, stream: str, seq: int, lease_ms: int) -> bool: ...
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool: ...
-    def release(self, stream: str, seq: int, reason: str) -> None: ...
+    def release(self, stream: str, seq: int, worker: str, reason: str) -> None: ...
     def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool: ...
     def beat_worker(self, beat: WorkerBeat) -> None: ...
     def forget_worker(self, name: str) -> None: ...
@@ -61,20 +67,29 @@ class PaintService:
     """One worker process. Its owner calls `start` before the first ticket and `stop` after the last."""
 
     def __init__(
-        self, server: Server, painter: Painter, leases: Leases, identity: Identity, *, attempts: int, limits: Limits
+        self,
+        server: Server,
+        painter: Painter,
+        leases: Leases,
+        identity: Identity,
+        *,
+        limits: Limits,
+        end_process: Callable[[int], None] = os._exit,
     ) -> None:
         self._server = server
         self._painter = painter
         self._leases = leases
         self._identity = identity
-        self._attempts = attempts
         self._limits = limits
+        self._end_process = end_process
+        self._health = Health()
         self._note = ""
         self._painted = Meter()
         self._work_s = Meter()
         self._paint_s = Histogram()
         #: Memory in use on the whole device; the composition root knows how to ask.
         self.device_bytes: Callable[[], int] = lambda: 0
+        self._known_bytes, self._asked_s = 0, float("-inf")
         self._beats = Ticker("beats", BEAT_S, self._beat)
 
     def start(self) -> None:
@@ -82,6 +97,7 @@ class PaintService:
         with suppress(ServerGone):
             # The painting threads, the leases' and the beats'.
             self._server.keep_open(self._identity.threads + 2)
+        self._ask_memory()
         self._leases.start()
         self._beats.start()
 
@@ -143,8 +159,11 @@ class PaintService:
             except Exception as error:
                 log.exception("stream=%s seq=%d attempt=%d painting failed", ticket.stream, ticket.seq, ticket.attempt)
                 self._try_again(ticket, f"{type(error).__name__}: {error}")
+                self._judge(error)
             else:
+                self._health.painted()
                 self._publish(ticket, document, self._stages(claim, painting))
+                self._ask_memory()
 
     def _paint(self, ticket: Ticket, claim: Claim, progress: Callable[[], None]) -> tuple[bytes, Painting]:
         frame = unpack_frame(claim.document, self._limits)
@@ -162,10 +181,38 @@ class PaintService:
             log.debug("stream=%s seq=%d was a duplicate", ticket.stream, ticket.seq)
 
     def _try_again(self, ticket: Ticket, reason: str) -> None:
-        if ticket.live or ticket.attempt >= self._attempts:
+        """Hand a file's frame back. Its producer decides how often: it knows how many workers tried it."""
+        if ticket.live:
             self._give_up(ticket, reason)
         else:
-            self._server.release(ticket.stream, ticket.seq, reason)
+            self._server.release(ticket.stream, ticket.seq, self._identity.name, reason)
+
+    def _judge(self, error: Exception) -> None:
+        """End this process if it, and not the frame, is at fault; else leave the next frame to others for a moment."""
+        is_suspect = self._health.failed()
+        if is_device_lost(error):
+            self._end(f"its device is lost ({error})")
+        elif is_suspect and (why := self_test(self._painter)):
+            self._end(f"{SUSPECT_AFTER} frames in a row failed, and so does its own test picture ({why})")
+        else:
+            time.sleep(self._health.pause_s)
+
+    def _end(self, why: str) -> None:
+        log.critical("worker=%s ends: %s", self._identity.name, why)
+        self._beats.stop()
+        with suppress(ServerGone, ServerFull):
+            self._server.forget_worker(self._identity.name)
+        self._end_process(EXIT_BROKEN)
+
+    def _ask_memory(self) -> None:
+        if time.monotonic() - self._asked_s < _MEMORY_S:
+            return
+        self._asked_s = time.monotonic()
+        try:
+            self._known_bytes = self.device_bytes()
+        except Exception as error:
+            # Whether the device is lost, the next painting tells.
+            log.warning("the device does not tell its memory: %s", error)
 
     def _give_up(self, ticket: Ticket, reason: str) -> None:
         log.warning("stream=%s seq=%d attempt=%d given up: %s", ticket.stream, ticket.seq, ticket.attempt, reason)
@@ -204,7 +251,7 @@ class PaintService:
             away_from=who.style if self._note else "",
             paint_s=paint_s,
             paint_counts=paint_counts,
-            device_bytes=self.device_bytes(),
+            device_bytes=self._known_bytes,
             wire_version=WIRE_VERSION,
         )
         try:

@@ -141,7 +141,7 @@ def _open_service(app: Any, name: str, threads: int) -> "PaintService":
     who = Identity(name, style, conf.device, threads, socket.gethostname())
     limits = Limits(conf.max_pixels, conf.max_frame_mb << 20)
     log.info("style=%s device=%s threads=%d loaded", style, conf.device, threads)
-    service = PaintService(transport, painter, leases, who, attempts=conf.attempts, limits=limits)
+    service = PaintService(transport, painter, leases, who, limits=limits)
     if conf.device != "cpu":
         service.device_bytes = _gpu_bytes
     return service

@@ -16,6 +16,8 @@ OVERTAKEN_MS = 1000
 QUEUE_EMPTY_MS = 5000
 # A frame neither in flight nor arrived for this long was published and trimmed unread, or never reached the server.
 ABSENT_MS = 3000
+# The score of a frame that its worker handed back: a lease that ran out long ago.
+HANDED_BACK = 1.0
 # A live frame nobody claimed within this time is too old to be worth painting.
 LIVE_WAIT_MS = 2000
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(1.5, ge=0.2, le=60, description="how long a claim holds a frame without renewal")
     renew_s: float = Field(0.5, ge=0.05, le=20, description="how often a worker renews its leases")
     hang_s: float = Field(20.0, ge=1, le=3600, description="one frame's longest painting before the worker is ended")
-    attempts: int = Field(3, ge=1, le=10, description="how often a file's frame may fail before the job ends")
+    attempts: int = Field(3, ge=1, le=10, description="how many workers may fail a file's frame before the job ends")
     server_wait_s: float = Field(60.0, ge=1, le=3600, description="how long a job waits for a server that went away")
     maxmemory_mb: int = Field(512, ge=64, le=65536, description="memory bound of the embedded server")
     max_pixels: int = Field(

@@ -41,3 +41,14 @@ class LiveFirst:
         """Note that a ticket was taken."""
         self._taken += 1
         return last_used
+
+
+def failures_key(stream: str) -> str:
+    """Return the key of a stream's failed attempts."""
+    # Below the stream's own name, so that ACL files made before there was such a key allow it.
+    return f"stream:{stream}:failures"
+
+
+def window_keys(style: str) -> tuple[str, str, str]:
+    """Return the keys of a style's live window: who has a place, who asks for one, who was served when."""
+    return f"live:{style}", f"asking:{style}", f"served:{style}"

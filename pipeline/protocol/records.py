@@ -26,6 +26,8 @@ class Flight:
     exists: bool
     queue_length: int
     scores: Mapping[int, float]
+    #: seq → worker → why it failed to paint that frame.
+    failures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Fate(StrEnum):
@@ -159,6 +161,16 @@ def parse_entry(entry_id: bytes, raw: Mapping[bytes, bytes]) -> Entry:
         reason=raw.get(b"reason", b"").decode(errors="replace"),
         source=raw.get(b"source", b""),
     )
+
+
+def parse_failures(found: Mapping[bytes, bytes]) -> dict[int, dict[str, str]]:
+    """Read which workers failed which frames, and why. What no release of ours wrote is left out."""
+    failures: dict[int, dict[str, str]] = {}
+    for name, reason in found.items():
+        seq, _, worker = name.decode(errors="replace").partition(" ")
+        if seq.isdecimal() and worker:
+            failures.setdefault(int(seq), {})[worker] = reason.decode(errors="replace")
+    return failures
 
 
 def look_facts(look: Look) -> dict[str, str | float]:

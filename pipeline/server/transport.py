@@ -6,6 +6,7 @@
     inflight:<stream>     zset     producer, worker     producer          seq → -ms sent (unclaimed), or lease deadline
     painted:<stream>      stream   worker               viewers           exact MAXLEN, above twice the window
     stream:<stream>       hash     producer, viewer     all               style, look, mode, counters, losses; expires
+    stream:<stream>:failures  hash  worker         producer          "seq worker" → why its painting failed; expires
     streams               zset     producer             viewers           stream → ms of its last sign of life
     live:<style>          zset     producer, worker     live producers    the window: stream:seq, or who is called → ms
     asking:<style>        zset     live producer        worker, producers stream → ms it last asked for a place
@@ -31,6 +32,7 @@ import redis
 from pipeline.flow.resend import Overdue
 from pipeline.flow.window import LiveWindow
 from pipeline.protocol.frame import EncodedFrame
+from pipeline.protocol.queues import failures_key, window_keys
 from pipeline.protocol.records import (
     Claim,
     Flight,
@@ -40,6 +42,7 @@ from pipeline.protocol.records import (
     WorkerBeat,
     drops_fact,
     number,
+    parse_failures,
     parse_placing,
 )
 from pipeline.protocol.wire import Message, Stages, pack_frame, pack_stages
@@ -105,13 +108,15 @@ class Transport(Viewing):
             batch.llen(queue)
             batch.zrange(f"inflight:{stream}", 0, -1, withscores=True)
             batch.info("server")
-            (seconds, micros), exists, length, scores, server = batch.execute()
+            batch.hgetall(failures_key(stream))
+            (seconds, micros), exists, length, scores, server, failures = batch.execute()
         return Flight(
             now_ms=seconds * 1000 + micros // 1000,
             run_id=str(server["run_id"]),
             exists=bool(exists),
             queue_length=length,
             scores={int(seq): score for seq, score in scores},
+            failures=parse_failures(failures),
         )
 
     def abandon(self, stream: str, seqs: list[int]) -> None:
@@ -127,15 +132,14 @@ class Transport(Viewing):
         """Remove all of `stream`; `seqs` names the frames that may still be in flight."""
         self.abandon(stream, seqs)
         with translated():
-            self._redis.delete(f"stream:{stream}", f"inflight:{stream}", f"painted:{stream}")
+            self._redis.delete(f"stream:{stream}", failures_key(stream), f"inflight:{stream}", f"painted:{stream}")
             self._redis.zrem("streams", stream)
 
     def trim(self, stream: str, written: bytes) -> None:
         """Drop painted entries up to and including `written`; for a file's own reader."""
-        milliseconds, _, counter = written.partition(b"-")
-        next_id = f"{milliseconds.decode()}-{int(counter) + 1}"
+        milliseconds, counter = written.decode().split("-")
         with translated():
-            self._redis.xtrim(f"painted:{stream}", minid=next_id, approximate=False)
+            self._redis.xtrim(f"painted:{stream}", minid=f"{milliseconds}-{int(counter) + 1}", approximate=False)
 
     # -- live producer -----------------------------------------------------------------------------------------
 
@@ -168,7 +172,7 @@ class Transport(Viewing):
         *told: int | str,
         ticket: Message | None = None,
     ) -> Placing:
-        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *_window(window.style)]
+        keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *window_keys(window.style)]
         asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
         # The ticket and its queue come last: whoever only asks names none.
         queue, body = ([ticket.queue], [ticket.body]) if ticket else ([], [])
@@ -221,10 +225,9 @@ class Transport(Viewing):
         """Hold a claimed frame for `lease_ms` from now. False: it is no longer ours."""
         return self._move_lease(stream, seq, lease_ms)
 
-    def release(self, stream: str, seq: int, reason: str) -> None:
-        """Hand a claimed frame back, to be sent again at once. `reason` is for the caller's log."""
-        del reason
-        self._move_lease(stream, seq, 0)
+    def release(self, stream: str, seq: int, worker: str, reason: str) -> None:
+        """Hand back a claimed frame that `worker` failed to paint, to be sent again at once."""
+        self._move_lease(stream, seq, 0, failure=(f"{seq} {worker}", reason[:500]))
         self._leases.pop((stream, seq), None)
 
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool:
@@ -278,23 +281,20 @@ class Transport(Viewing):
         with translated():
             self._redis.zrem("moves", f"{move.old} {move.new}")
 
-    def _move_lease(self, stream: str, seq: int, lease_ms: int) -> bool:
+    def _move_lease(self, stream: str, seq: int, lease_ms: int, failure: tuple[str, ...] = ()) -> bool:
         held = self._leases.get((stream, seq))
         if held is None:
             return False
         with translated():
-            deadline = self._renew(keys=[f"inflight:{stream}"], args=[seq, held, lease_ms, STREAM_TTL_MS])
+            keys = [f"inflight:{stream}", *([failures_key(stream)] if failure else [])]
+            deadline = self._renew(keys=keys, args=[seq, held, lease_ms, STREAM_TTL_MS, *failure])
         if deadline and (stream, seq) in self._leases:
             self._leases[stream, seq] = deadline
         return bool(deadline)
 
     def _finish(self, stream: str, seq: int, held: str, style: str, end: Sequence[str | bytes]) -> bool:
         """`end`: what became of the frame, why it failed, then the entry's fields and values."""
-        keys = [f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}", *_window(style)]
+        own = (f"inflight:{stream}", f"frame:{stream}:{seq}", f"painted:{stream}", f"stream:{stream}")
         told = (seq, held, f"{stream}:{seq}", f"credit:{style}", _PLACE_MS, _ASKING_MS, STREAM_TTL_MS)
         with translated():
-            return bool(self._publish(keys=keys, args=[*told, *end]))
-
-
-def _window(style: str) -> tuple[str, str, str]:
-    return f"live:{style}", f"asking:{style}", f"served:{style}"
+            return bool(self._publish(keys=[*own, *window_keys(style)], args=[*told, *end]))

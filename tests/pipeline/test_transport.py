@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
+from pipeline.flow.resend import HANDED_BACK
 from pipeline.protocol.records import Loss, WorkerBeat
 from pipeline.protocol.wire import Stages
 from pipeline.server.connection import answers, open_client, require_server, without_password
@@ -100,8 +101,12 @@ def test_a_lease_can_be_renewed_until_another_has_the_frame(opened: Transport, s
 def test_a_released_frame_is_overdue_at_once(opened: Transport) -> None:
     opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, LEASE_MS)
-    opened.release(STREAM, 0, "raised")
-    assert opened.flight(STREAM, QUEUE).scores == {0: 1}
+    opened.release(STREAM, 0, "wave@cpu0.host", "raised")
+    flight = opened.flight(STREAM, QUEUE)
+    assert flight.scores == {0: HANDED_BACK}
+    assert flight.failures == {0: {"wave@cpu0.host": "raised"}}
+    opened.forget_stream(STREAM, [0])
+    assert opened.flight(STREAM, QUEUE).failures == {}
 
 
 def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:

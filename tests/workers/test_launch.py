@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import WorkerLost
 from pipeline.flow.placement import Device, Plan, Slot, place
 from pipeline.protocol.records import Rename, WorkerBeat
-from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
+from workers.exit_codes import EXIT_BROKEN, EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
 from workers.launch import Fleet, command, environment
 
 GPU = Device("gpu3", "GPU-abc")
@@ -108,7 +108,9 @@ def test_a_gpu_slot_takes_two_tickets_at_once() -> None:
     assert argv[argv.index("-P") + 1] == "threads"
 
 
-@pytest.mark.parametrize("code", [-9, EXIT_HUNG, 0, 1], ids=["killed", "hung", "left", "crashed"])
+@pytest.mark.parametrize(
+    "code", [-9, EXIT_HUNG, EXIT_BROKEN, 0, 1], ids=["killed", "hung", "broken", "left", "crashed"]
+)
 def test_a_worker_that_dies_is_started_again_under_its_name(code: int) -> None:
     machine = Machine()
     fleet = machine.fleet()

@@ -59,7 +59,7 @@ class FakeServer:
         self.published.append((seq, document, stages))
         return True
 
-    def release(self, stream: str, seq: int, reason: str) -> None:
+    def release(self, stream: str, seq: int, worker: str, reason: str) -> None:
         self._meet("release")
         self.released.append((seq, reason))
 
@@ -92,10 +92,10 @@ def server() -> FakeServer:  # type: ignore[override]
     return FakeServer()
 
 
-def service(server: FakeServer, style: str = "test-identity", attempts: int = 3) -> PaintService:
+def service(server: FakeServer, style: str = "test-identity") -> PaintService:
     painter = load_standin(style, jpeg_quality=95)
     leases = Leases(server, lease_s=1.5, renew_s=0.5, hang_s=20)
-    return PaintService(server, painter, leases, WHO, attempts=attempts, limits=LIMITS)
+    return PaintService(server, painter, leases, WHO, limits=LIMITS)
 
 
 def test_a_painted_frame_keeps_its_numbers_name_and_codec(server: FakeServer) -> None:
@@ -123,7 +123,7 @@ def test_bytes_that_need_no_painting_come_back_as_they_were(server: FakeServer, 
 
 def test_strength_zero_does_not_even_decode(server: FakeServer) -> None:
     leases = Leases(server, lease_s=1.5, renew_s=0.5, hang_s=20)
-    paint = PaintService(server, Undecodable(), leases, WHO, attempts=3, limits=LIMITS)
+    paint = PaintService(server, Undecodable(), leases, WHO, limits=LIMITS)
     paint.handle(Ticket("clip", 4, 1, look=Look(strength=0.0)).to_args())
     assert len(server.published) == 1
 
@@ -133,7 +133,7 @@ def test_strength_zero_does_not_even_decode(server: FakeServer) -> None:
     [
         pytest.param(1, False, 1, 0, id="first attempt: again"),
         pytest.param(2, False, 1, 0, id="second attempt: again"),
-        pytest.param(3, False, 0, 1, id="third attempt: given up"),
+        pytest.param(3, False, 1, 0, id="third attempt: again, its producer counts"),
         pytest.param(1, True, 0, 1, id="live: never again"),
     ],
 )
@@ -214,7 +214,7 @@ def test_a_server_in_trouble_costs_a_repeat_and_not_the_worker(
     style = "test-raise-4" if call in ("release", "fail") else "test-identity"
     paint = service(server, style)
     server.trouble[call] = error
-    paint.handle(Ticket("clip", 4, 3 if call == "fail" else 1).to_args())
+    paint.handle(Ticket("clip", 4, 1, live=call == "fail").to_args())
     assert "stream=clip seq=4 left to be sent again" in caplog.text
     server.trouble.clear()
     server.claims[5] = document(5)
