@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def beside(*parts: Callable[[threading.Event], None]) -> Iterator[None]:
+def background_load(*parts: Callable[[threading.Event], None]) -> Iterator[None]:
     """Run `parts` until the end of the block, which sets the event they are given and waits for them."""
     ended = threading.Event()
     threads = [threading.Thread(target=part, args=(ended,)) for part in parts]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.harness import Ground, Plan, ground, percentiles, picture
+from benchmarks.harness import Harness, Plan, harness, percentiles, picture
 from pipeline.protocol.frame import Look
 from pipeline.protocol.wire import Limits
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 from viewer.broadcast import Broadcast, Shot
 
 _LIMITS = Limits(1 << 24, 1 << 24)
@@ -37,7 +37,7 @@ def measure(plan: Plan) -> dict[str, object]:
     """Return percentiles of what is added, and where it arises on average."""
     trips = 100 if plan.quick else 600
     plan.say(f"{trips} frames, one at a time")
-    with ground(_STYLE, 1, events=True) as on, _watched(on, _STYLE) as send:
+    with harness(_STYLE, 1, events=True) as on, _watched(on, _STYLE) as send:
         found = [trip for number in range(trips + _WARM_UP) if (trip := send(number)) and number >= _WARM_UP]
     return {
         "frames": len(found),
@@ -52,11 +52,11 @@ def measure(plan: Plan) -> dict[str, object]:
 
 
 @contextmanager
-def _watched(on: Ground, style: str) -> Iterator[Callable[[int], Trip | None]]:
+def _watched(on: Harness, style: str) -> Iterator[Callable[[int], Trip | None]]:
     """Yield a call that sends a frame and waits for its painting; None: it was lost."""
     reader = Broadcast(on.broker.transport, limits=_LIMITS)
     reader.start()
-    session = LiveIntake(on.broker.transport, on.broker.pack, _LIMITS).open("bench", [style], Look())
+    session = PageStreams(on.broker.transport, on.broker.pack, _LIMITS).open("bench", [style], Look())
     arrived, arrived_unix = threading.Event(), [0.0]
 
     def wake() -> None:

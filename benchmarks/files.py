@@ -20,19 +20,19 @@ import av
 import numpy as np
 import psutil
 
-from benchmarks.background_load import beside
+from benchmarks.background_load import background_load
 from benchmarks.end_to_end import whole_commands
-from benchmarks.harness import HEIGHT, WIDTH, Plan, cpu_s, ground, spread, turns
+from benchmarks.harness import HEIGHT, WIDTH, Plan, cpu_s, harness, spread, turns
 from jobs.paint_job import PaintJob
 from jobs.report import Progress
-from jobs.temporal_film import Coherence
+from jobs.temporal import TemporalSmoother
 from pipeline.process.config import settings
 from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker, open_broker
 from producer.source import open_source
 from viewer.segments import SinkOptions
 from viewer.sink import open_sink
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import find_style, load_engine
 from workers.stylize import stylize
 
@@ -105,18 +105,18 @@ def _bare_loop(film: Path, folder: Path) -> tuple[float, float]:
     """Paint without queue or second process, the network on one thread. Return frames a second, CPU ms a frame."""
     engine = load_engine(find_style(_STYLE), "cpu", 1)
     began_s = began_cpu_s = 0.0
-    frames, output, coherence = 0, folder / "bare.mp4", Coherence()
+    frames, output, smoother = 0, folder / "bare.mp4", TemporalSmoother()
     with (
         closing(open_source(film, steady=True)) as source,
         closing(open_sink(film, output, source.info, SinkOptions())) as sink,
     ):
         for frame in source.frames():
-            coherence.read(frame)
+            smoother.add(frame)
             # The first picture compiles the network; a worker has done so before it counts, too.
             painted = stylize(engine, frame.pixels, Look(), tile_pixels=1 << 24)
             if not began_s:
                 began_s, began_cpu_s = time.monotonic(), time.process_time()
-            sink.write(frame.seq, frame.pts, coherence.hold(frame.seq, painted), frame.name)
+            sink.write(frame.seq, frame.pts, smoother.smooth(frame.seq, painted), frame.name)
             frames += 1
         sink.finish()
     taken_s, used_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
@@ -126,7 +126,7 @@ def _bare_loop(film: Path, folder: Path) -> tuple[float, float]:
 
 def _through(film: Path, folder: Path, workers: int) -> tuple[float, float]:
     """Paint through queue and workers. Return frames a second once one is written, and CPU ms a frame of all."""
-    with ground(_STYLE, workers) as on:
+    with harness(_STYLE, workers) as on:
         pids = (psutil.Process().pid, *on.pids.values())
         used: list[float] = []
         times_s = _paint(on.broker, film, folder, _STYLE, lambda done: used.append(sum(map(cpu_s, pids))))
@@ -135,14 +135,14 @@ def _through(film: Path, folder: Path, workers: int) -> tuple[float, float]:
 
 
 def _sleeping(film: Path, folder: Path, workers: int) -> float:
-    with ground(_SLEEPING, workers) as on:
+    with harness(_SLEEPING, workers) as on:
         times_s = _paint(on.broker, film, folder, _SLEEPING, lambda _: None)
     return (len(times_s) - 1) / (times_s[-1] - times_s[0])
 
 
 def _stall(film: Path, folder: Path, kill: bool) -> float:
     """Return the longest time without a frame, with or without a `kill -9` of one of two workers."""
-    with open_broker() as broker, Crew(broker, [find_style(_STALLING)], 2, lambda _: None) as crew:
+    with open_broker() as broker, LocalWorkers(broker, [find_style(_STALLING)], 2, lambda _: None) as crew:
 
         def note(done: int) -> None:
             if done == _KILL_AT and kill:
@@ -153,7 +153,7 @@ def _stall(film: Path, folder: Path, kill: bool) -> float:
             while not ended.wait(0.1):
                 crew.poll()
 
-        with beside(tend):
+        with background_load(tend):
             times_s = _paint(broker, film, folder, _STALLING, note)
     return max(later - sooner for sooner, later in pairwise(times_s))
 
@@ -172,7 +172,7 @@ def _paint(broker: Broker, film: Path, folder: Path, style: str, on_frame: Calla
         closing(open_sink(film, output, source.info, SinkOptions())) as sink,
     ):
         job = PaintJob(
-            source, sink, style=style, look=Look(), broker=broker, settings=settings(), coherence=Coherence()
+            source, sink, style=style, look=Look(), broker=broker, settings=settings(), smoother=TemporalSmoother()
         )
         job.run(note)
         sink.finish()

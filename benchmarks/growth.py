@@ -7,7 +7,7 @@ server and desk share this machine's cores, which is what ends the straight line
 from functools import partial
 from statistics import median
 
-from benchmarks.harness import Ground, Plan, ground, rss_mib, spread, turns
+from benchmarks.harness import Harness, Plan, harness, rss_mib, spread, turns
 from benchmarks.pipe import Cost, cost, desk
 
 #: Frames in a stream → streams one after the other, so that CPU clocks of 10 ms have something to count.
@@ -24,13 +24,13 @@ def measure(plan: Plan) -> dict[str, object]:
 
 def _by_length(plan: Plan) -> dict[str, object]:
     rounds, lengths = (1, (100, 1_000)) if plan.quick else (3, tuple(_LENGTHS))
-    with ground(_STYLE, 1, events=True) as on:
+    with harness(_STYLE, 1, events=True) as on:
         desk(on.broker.url, lengths[0], _STYLE, 1)
         found = turns(plan, {f"{frames} frames": partial(_stream, on, frames) for frames in lengths}, rounds)
     return {str(frames): _summed(each) for frames, each in zip(lengths, found.values(), strict=True)}
 
 
-def _stream(on: Ground, frames: int) -> tuple[Cost, dict[str, float]]:
+def _stream(on: Harness, frames: int) -> tuple[Cost, dict[str, float]]:
     """Return what frames of streams of this length cost, and what each process holds when they are through."""
     taken = cost(on, frames, _STYLE, _LENGTHS[frames])
     return taken, {"desk": taken.desk_mib, **{name: rss_mib(pid) for name, pid in on.pids.items()}}
@@ -55,7 +55,7 @@ def _by_slots(plan: Plan) -> dict[str, object]:
     alone = 0.0
     for count in slots:
         plan.say(f"{count} slots of 60 ms, {rounds} rounds")
-        with ground(_SLEEPING, count, events=True) as on:
+        with harness(_SLEEPING, count, events=True) as on:
             taken = cost(on, _FRAMES_A_SLOT * count, _SLEEPING, rounds)
         fps = median(taken.rates)
         alone = alone or fps

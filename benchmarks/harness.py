@@ -1,6 +1,6 @@
 """What the benchmarks stand on: a private server with workers on it, a picture of a given size, CPU time by process.
 
-Everything runs on one machine; `Ground` owns the server and the workers and ends them.
+Everything runs on one machine; `Harness` owns the server and the workers and ends them.
 """
 
 import os
@@ -21,7 +21,7 @@ from pipeline.protocol.codec import encode_pixels
 from pipeline.protocol.frame import Codec
 from pipeline.server.app import create_app
 from pipeline.server.broker import Broker, open_broker
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import find_style
 
 WIDTH, HEIGHT = 640, 480
@@ -41,7 +41,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Harness:
     """A server and workers that take tickets. `pids`: process → id, for `cpu_s`."""
 
     broker: Broker
@@ -69,9 +69,9 @@ def private_settings() -> Iterator[None]:
 
 
 @contextmanager
-def ground(style: str, workers: int, *, events: bool = False) -> Iterator[Ground]:
+def harness(style: str, workers: int, *, events: bool = False) -> Iterator[Harness]:
     """Yield a server with `workers` workers of `style`; `events`: they send task events, as under Flower."""
-    with open_broker() as broker, Crew(broker, [find_style(style)], workers, lambda _: None):
+    with open_broker() as broker, LocalWorkers(broker, [find_style(style)], workers, lambda _: None):
         if events:
             app = create_app(broker.url)
             app.control.enable_events()
@@ -79,7 +79,7 @@ def ground(style: str, workers: int, *, events: bool = False) -> Iterator[Ground
         pids = {f"worker {number}": beat.pid for number, beat in enumerate(broker.transport.workers(), 1)}
         assert broker.embedded is not None, "private_settings gives a server of our own"
         assert broker.embedded.pid is not None, "it runs"
-        yield Ground(broker, {"server": broker.embedded.pid, **pids})
+        yield Harness(broker, {"server": broker.embedded.pid, **pids})
 
 
 def cpu_s(pid: int) -> float:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from benchmarks.background_load import beats, beside
-from benchmarks.harness import Ground, Plan, ground, percentiles, picture
+from benchmarks.background_load import background_load, beats
+from benchmarks.harness import Harness, Plan, harness, percentiles, picture
 from pipeline.protocol.frame import Look
 from pipeline.protocol.wire import Limits
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 from viewer.broadcast import Broadcast, Shot
 
 _LIMITS = Limits(1 << 24, 1 << 24)
@@ -33,7 +33,7 @@ def measure(plan: Plan) -> dict[str, object]:
     seconds = 3.0 if plan.quick else 10.0
     found: dict[str, object] = {}
     for style, loads in _LOADS.items():
-        with ground(style, _WORKERS) as on:
+        with harness(style, _WORKERS) as on:
             for sessions, fps in loads:
                 name = _name(style, sessions, fps)
                 plan.say(name)
@@ -48,7 +48,7 @@ def _name(style: str, sessions: int, fps: float) -> str:
     return f"40 ms, {offered}, {'under' if sessions * fps <= _WORKERS * 25 else 'over'} capacity"
 
 
-def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> dict[str, object]:
+def load(on: Harness, style: str, sessions: int, fps: float, seconds: float) -> dict[str, object]:
     """Have `sessions` offer pictures at `fps` each; return what their viewers saw after the first two seconds."""
     with ExitStack() as stack:
         reader = Broadcast(on.broker.transport, limits=_LIMITS)
@@ -59,7 +59,7 @@ def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> d
         cards = on.broker.transport.streams()
         settled = time.monotonic() - seconds
         shots = [[(at_s, shot) for at_s, shot in list(one) if at_s > settled] for one in seen]
-    delays = [at_s * 1000 - shot.pts for one in shots for at_s, shot in one]
+    delays = [at_s * 1000 - shot.frame.pts for one in shots for at_s, shot in one]
     return {
         "fps": [round(len(one) / seconds, 1) for one in shots],
         "delay_ms": percentiles(delays),
@@ -70,9 +70,9 @@ def load(on: Ground, style: str, sessions: int, fps: float, seconds: float) -> d
 
 
 @contextmanager
-def _session(on: Ground, reader: Broadcast, style: str, name: str, fps: float) -> Iterator[list[tuple[float, Shot]]]:
+def _session(on: Harness, reader: Broadcast, style: str, name: str, fps: float) -> Iterator[list[tuple[float, Shot]]]:
     """One camera and one viewer; yields what the viewer sees, as it comes."""
-    session = LiveIntake(on.broker.transport, on.broker.pack, _LIMITS).open(name, [style], Look())
+    session = PageStreams(on.broker.transport, on.broker.pack, _LIMITS).open(name, [style], Look())
     changed = threading.Event()
     watch = reader.watch(name, changed.set)
     seen: list[tuple[float, Shot]] = []
@@ -89,5 +89,5 @@ def _session(on: Ground, reader: Broadcast, style: str, name: str, fps: float) -
             if (shot := watch.take()) is not None:
                 seen.append((time.monotonic(), shot))
 
-    with closing(session), beside(film, look):
+    with closing(session), background_load(film, look):
         yield seen

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from benchmarks.harness import PICTURE_BYTES, Ground, Plan, cpu_s, ground, picture, root, spread, turns
+from benchmarks.harness import PICTURE_BYTES, Harness, Plan, cpu_s, harness, picture, root, spread, turns
 from benchmarks.latency_proxy import Target, relay, tcp, unix
 from benchmarks.rest import frames_per_s
 from benchmarks.throughput import Run
@@ -74,7 +74,7 @@ def desk(broker_url: str, frames: int, style: str, rounds: int, **env: str) -> l
     return [Run(**run) for run in json.loads(done.stdout)]
 
 
-def cost(on: Ground, frames: int, style: str, rounds: int = 1) -> Cost:
+def cost(on: Harness, frames: int, style: str, rounds: int = 1) -> Cost:
     """Push frames through; CPU time is that of all rounds and the warm-up before them."""
     before = {name: cpu_s(pid) for name, pid in on.pids.items()}
     runs = desk(on.broker.url, frames, style, rounds)
@@ -85,7 +85,7 @@ def cost(on: Ground, frames: int, style: str, rounds: int = 1) -> Cost:
 
 
 def _local(workers: int, frames: int) -> Cost:
-    with ground(_STYLE, workers, events=True) as on:
+    with harness(_STYLE, workers, events=True) as on:
         return cost(on, frames, _STYLE)
 
 
@@ -166,7 +166,7 @@ def _asked(rest: _Rest, way: str, away_s: float, seconds: float) -> float:
 def _far(rest: _Rest, frames: int) -> float:
     """The desk is far away and speaks TLS; workers and server stand together."""
     frames = max(_MIN_FRAMES_FAR, frames)
-    with ground(_STYLE, 1, events=True) as on:
+    with harness(_STYLE, 1, events=True) as on:
         target: Target = unix(urlsplit(on.broker.url).path)
         with relay(target, _FAR_S, server_context(rest.certificate, rest.key)) as port:
             url, trust = f"rediss://localhost:{port}/0", {"PAINTER_TLS_CA": str(rest.certificate)}

@@ -19,7 +19,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.background_load import beats, beside
+from benchmarks.background_load import background_load, beats
 from jobs.paint_job import PaintJob
 from pipeline.errors import Stopped
 from pipeline.process.config import settings
@@ -28,7 +28,7 @@ from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
 from pipeline.protocol.wire import Limits, unpack_frame
 from pipeline.server.broker import Broker, open_broker
 from producer.live import Channel, LiveFeed
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import find_style
 
 # The feed learns the number of painters a second after its start, a file's first painting comes within it.
@@ -128,7 +128,7 @@ def filming(broker: Broker, style: str, fps: float) -> Iterator[list[tuple[float
                     seen.append((now_s, now_s * 1000 - unpack_frame(entry.frame, _LIMITS).pts))
 
     feed.start()
-    with closing(feed), beside(film, watch):
+    with closing(feed), background_load(film, watch):
         yield seen
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     os.environ["PAINTER_TEST_STYLES"] = "1"
     settings.cache_clear()
     print("| camera | | live FPS | delay p50 / p95 | file FPS |\n| --- | --- | --- | --- | --- |")  # noqa: T201
-    with open_broker() as broker, Crew(broker, [find_style(chosen.style)], 1, lambda _: None):
+    with open_broker() as broker, LocalWorkers(broker, [find_style(chosen.style)], 1, lambda _: None):
         for fps in chosen.fps:
             ways: dict[bool, list[Share]] = {False: [], True: []}
             for _ in range(chosen.rounds):

@@ -25,7 +25,7 @@ from pipeline.protocol.frame import Look
 from pipeline.protocol.wire import Limits
 from pipeline.server.app import create_app, message_of
 from pipeline.server.transport import Transport
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 
 _STYLE = "wave"
 _END_S = 60.0
@@ -75,7 +75,7 @@ def _up(folder: Path) -> Start:
         transport = transport_of()
         _until(lambda: any(beat.style == _STYLE for beat in transport.workers()), process)
         app = create_app(_url(folder))
-        intake = LiveIntake(transport, lambda style, ticket: message_of(app, style, ticket), Limits(1 << 24, 1 << 24))
+        intake = PageStreams(transport, lambda style, ticket: message_of(app, style, ticket), Limits(1 << 24, 1 << 24))
         session = intake.open("bench", [_STYLE], Look())
         try:
             session.offer(picture(), 0)

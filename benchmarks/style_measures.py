@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jobs.temporal_film import Coherence
+from jobs.temporal import TemporalSmoother
 from pipeline.protocol.frame import Frame
-from producer.denoise import Steady
+from producer.denoise import TemporalDenoiser
 from training.backbone import Backbone, Features
 from training.losses import gram
 
@@ -142,14 +142,14 @@ def _found(frames: Sequence[Pixels]) -> list[Step]:
 def _painted(frames: Sequence[Pixels], paint: Paint, way: Way) -> list[Pixels]:
     if way is Way.AS_FILMED:
         return [paint(frame) for frame in frames]
-    steady, coherence = Steady(), Coherence()
+    denoiser, smoother = TemporalDenoiser(), TemporalSmoother()
     painted = []
     for seq, pixels in enumerate(frames):
-        settled = steady.settle(pixels)
+        settled = denoiser.apply(pixels)
         painting = paint(settled)
         if way is Way.FILM:
-            coherence.read(Frame(seq, seq, settled))
-            painting = coherence.hold(seq, painting)
+            smoother.add(Frame(seq, seq, settled))
+            painting = smoother.smooth(seq, painting)
         painted.append(painting)
     return painted
 

@@ -20,7 +20,7 @@ from pipeline.protocol.frame import Codec, EncodedFrame, Look
 from pipeline.protocol.wire import Limits, unpack_frame
 from pipeline.server.broker import Broker, open_broker
 from producer.submit import Order, Submission
-from viewer.painted_reader import Collector
+from viewer.painted_reader import PaintedReader
 
 _LIMITS = Limits(1 << 24, 1 << 24)
 _WATCH_S = 0.2
@@ -55,7 +55,7 @@ def push_through(broker: Broker, style: str, jpeg: bytes, frames: int) -> Run:
         broker.transport, partial(broker.pack, style), Order(stream, style, Look(), 3, facts),
         window=Window(window_size(painters)), wait_s=10.0,
     )  # fmt: skip
-    collector = Collector(
+    collector = PaintedReader(
         broker.transport, stream, first=0, limits=_LIMITS, wait_s=10.0,
         on_arrival=lambda seq, stages, _: submission.arrived(seq, stages),
     )  # fmt: skip

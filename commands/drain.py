@@ -7,7 +7,7 @@ import typer
 
 from jobs.report import counted
 from pipeline.errors import UsageError, WorkerLost
-from pipeline.server.app import create_app, tell_to_leave
+from pipeline.server.app import ask_to_leave, create_app
 from pipeline.server.broker import Broker, open_broker
 
 _POLL_S = 0.2
@@ -41,7 +41,7 @@ def _wait(server: Broker, host: str, timeout_s: float) -> None:
         if now > deadline:
             raise WorkerLost(f"still there after {timeout_s:.0f} s: {', '.join(names)}")
         if now > again:
-            tell_to_leave(app, names)
+            ask_to_leave(app, names)
             again = now + _AGAIN_S
         time.sleep(_POLL_S)
 

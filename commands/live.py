@@ -13,17 +13,17 @@ import typer
 
 from commands.live_display import Reading, Readout, readout
 from pipeline.errors import ServerFull, ServerGone, UsageError
-from pipeline.flow.server_retry import Outage
+from pipeline.flow.server_retry import OutageTimer
 from pipeline.process.config import settings
 from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker, open_broker
 from pipeline.server.connection import without_password
 from producer.capture import Capture, Reader
 from producer.live import Channel, LiveFeed
-from producer.live_stream import LiveStream, Sizing, claim_name, free_name
+from producer.live_stream import LiveStream, Sizing, free_name, require_stream_name
 from producer.readers import CameraReader, FileReader, UrlReader, require_url
 from producer.source import is_photo, require_readable
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import find_style
 
 # How often the workers and the server we brought along are looked at.
@@ -38,7 +38,7 @@ Url = Annotated[str, typer.Option(help="A network stream: rtsp://â€¦ or http://â
 Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for viewers. Default: after its source.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
-Steady = Annotated[
+TemporalDenoiser = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
@@ -61,7 +61,7 @@ def live(
     name: Name = "",
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
-    steady: Steady = True,
+    steady: TemporalDenoiser = True,
     size: Size = "",
     target_fps: TargetFps = None,
     broker: BrokerUrl = "",
@@ -70,7 +70,7 @@ def live(
     card = find_style(style)
     bounds = _size(size)
     if name:
-        claim_name(name)
+        require_stream_name(name)
     open_reader, label, default_name = _source(camera, file, loop, url, bounds)
     with ExitStack() as stack, readout() as show:
         capture = Capture(open_reader)
@@ -81,7 +81,7 @@ def live(
         feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, Look(strength, keep_colours))
         stack.callback(feed.close)
         painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps), steady=steady)
-        crew = stack.enter_context(Crew(opened, [card], None, show.say))
+        crew = stack.enter_context(LocalWorkers(opened, [card], None, show.say))
         painted.start()
         # Not before: a file's beginning would be dropped while the workers start.
         capture.start(painted.take)
@@ -89,9 +89,9 @@ def live(
         _run(capture, painted, opened, crew, show)
 
 
-def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: Crew, show: Readout) -> None:
+def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: LocalWorkers, show: Readout) -> None:
     """Watch over source, workers and server until the source is over."""
-    outage = Outage(settings().server_wait_s, time.monotonic)
+    outage = OutageTimer(settings().server_wait_s, time.monotonic)
     next_s = time.monotonic() + _READ_S
     while not capture.over.wait(_POLL_S):
         crew.poll()
@@ -102,9 +102,9 @@ def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: Crew, show:
         next_s = now_s + _READ_S
         try:
             show.show(Reading(stream.look_after(now_s), capture.trouble))
-            outage.over()
+            outage.clear()
         except (ServerGone, ServerFull) as error:
-            outage.note(error)
+            outage.record(error)
     stream.drain()
     capture.check()
 

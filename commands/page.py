@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.uploads import BatchAtelier, uploads_folder
+from jobs.uploads import UploadQueue, uploads_folder
 from pipeline.errors import UsageError
 from pipeline.process.config import Settings, data_dir
 from pipeline.protocol.wire import Limits
 from pipeline.server.broker import Broker
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 from viewer import tls
 from viewer.broadcast import Broadcast
 from viewer.server import PageServer
@@ -119,12 +119,12 @@ def open_page(
         uploads = stack.enter_context(uploads_folder())
         broadcast = Broadcast(broker.transport, limits=Limits(settings.max_pixels, settings.max_frame_mb << 20))
         stack.callback(broadcast.stop)
-        atelier = stack.enter_context(closing(BatchAtelier(broker, settings)))
+        atelier = stack.enter_context(closing(UploadQueue(broker, settings)))
         camera = Limits(_MAX_CAMERA_PIXELS, limits.picture_bytes)
         parts = Parts(
             access,
             broadcast,
-            LiveIntake(broker.transport, broker.pack, camera),
+            PageStreams(broker.transport, broker.pack, camera),
             atelier,
             {style.name: _card(style) for style in styles},
             _STATIC,

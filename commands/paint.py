@@ -19,7 +19,7 @@ from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker, open_broker
 from producer.source import expand
 from viewer.segments import SinkOptions
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import Style as StyleCard
 from workers.styles import find_style
 
@@ -32,7 +32,7 @@ Output = Annotated[
 ]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
-Steady = Annotated[
+TemporalDenoiser = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
@@ -62,7 +62,7 @@ def paint(
     workers: Workers = None,
     start: Start = "",
     end: End = "",
-    steady: Steady = True,
+    steady: TemporalDenoiser = True,
     crf: Crf = 18,
     preset: Preset = "veryfast",
     fresh: Fresh = False,
@@ -97,7 +97,7 @@ def _run(
     styles = list(dict.fromkeys(task.style for task in tasks))
     with ExitStack() as stack:
         broker: Broker = stack.enter_context(open_broker(url))
-        crew = stack.enter_context(Crew(broker, styles, workers, show.say))
+        crew = stack.enter_context(LocalWorkers(broker, styles, workers, show.say))
         keepers: list[Keeper] = [crew]
         if broker.embedded is not None:
             keepers.append(broker.embedded)

@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.prometheus import serve_metrics
-from fleet.stats import Census, StreamLine, census, glance, slot_of
+from fleet.stats import FleetStats, StreamLine, fleet_stats, slot_of, take_snapshot
 from pipeline.errors import ServerUnreachable, UsageError
 from pipeline.process.config import broker_url
 from pipeline.protocol.frame import Mode
-from pipeline.protocol.records import Loss, StreamCard, WorkerBeat
+from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord
 from pipeline.server.connection import require_server, without_password
 from pipeline.server.transport import Transport
 from workers.styles import list_styles
@@ -63,8 +63,8 @@ def status(
             _draw(looks, url, watch=watch)
 
 
-def report(seen: Census, url: str) -> dict[str, object]:
-    """Return a census as `--json` prints it."""
+def report(seen: FleetStats, url: str) -> dict[str, object]:
+    """Return the fleet's statistics as `--json` prints it."""
     return {
         "server": {"url": without_password(url), "used_bytes": seen.used_bytes, "max_bytes": seen.max_bytes},
         "workers": [{**asdict(beat), "slot": slot_of(beat)} for beat in seen.workers],
@@ -83,16 +83,16 @@ def _server(url: str) -> str:
     return url
 
 
-def _looks(transport: Transport, styles: list[str]) -> Iterator[Census]:
-    before = glance(transport, styles)
+def _looks(transport: Transport, styles: list[str]) -> Iterator[FleetStats]:
+    before = take_snapshot(transport, styles)
     while True:
         time.sleep(_LOOK_S)
-        now = glance(transport, styles)
-        yield census(before, now)
+        now = take_snapshot(transport, styles)
+        yield fleet_stats(before, now)
         before = now
 
 
-def _draw(looks: Iterator[Census], url: str, *, watch: bool) -> None:
+def _draw(looks: Iterator[FleetStats], url: str, *, watch: bool) -> None:
     console = Console(highlight=False)
     if not watch:
         console.print(_screen(next(looks), url))
@@ -102,7 +102,7 @@ def _draw(looks: Iterator[Census], url: str, *, watch: bool) -> None:
             live.update(_screen(seen, url), refresh=True)
 
 
-def _screen(seen: Census, url: str) -> Group:
+def _screen(seen: FleetStats, url: str) -> Group:
     bound = f" of {_megabytes(seen.max_bytes)}" if seen.max_bytes else ""
     hosts = len({beat.host for beat in seen.workers})
     fps = sum(beat.fps for beat in seen.workers)
@@ -114,7 +114,7 @@ def _screen(seen: Census, url: str) -> Group:
     return Group(address, crew, _styles(seen), *troubles, _workers(seen.workers), _streams(seen.streams), *losses)
 
 
-def _styles(seen: Census) -> Table:
+def _styles(seen: FleetStats) -> Table:
     table = _table("style", "workers", "wanted", "FPS", "queued", "queued live")
     for line in seen.styles:
         short = "bold red" if line.wanted > line.workers else ""
@@ -123,7 +123,7 @@ def _styles(seen: Census) -> Table:
     return table
 
 
-def _workers(beats: Sequence[WorkerBeat]) -> Table:
+def _workers(beats: Sequence[Heartbeat]) -> Table:
     table = _table("host", "slot", "device", "style", "FPS", "busy", "memory", "painted")
     for beat in beats:
         numbers = (f"{beat.fps:.1f}", f"{beat.busy:.0%}", _megabytes(beat.rss_bytes), str(beat.painted))
@@ -145,14 +145,14 @@ def _streams(lines: Sequence[StreamLine]) -> Table:
     return table
 
 
-def _losses(card: StreamCard) -> Text:
+def _losses(card: StreamRecord) -> Text:
     """Return why a stream lost frames, as in `desk: dropped for capacity 9, no worker 2; failed for timeout 1`."""
     both = (("dropped", card.drops), ("failed", card.failures))
     parts = [f"{fate} for {_by_cause(losses)}" for fate, losses in both if losses]
     return Text(f"{card.name}: {'; '.join(parts)}", no_wrap=True, overflow="ellipsis")
 
 
-def _by_cause(losses: Mapping[Loss, int]) -> str:
+def _by_cause(losses: Mapping[DropReason, int]) -> str:
     return ", ".join(f"{cause.replace('_', ' ')} {count}" for cause, count in losses.items())
 
 

@@ -21,7 +21,7 @@ from pipeline.process.config import runtime_dir, settings
 from pipeline.process.spawn import spawn
 from pipeline.server.broker import Broker, open_broker
 from workers.devices import cores
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import Style, find_style, list_styles
 
 _POLL_S = 0.2
@@ -50,7 +50,7 @@ def up(
     chosen = _chosen(styles)
     with ExitStack() as stack:
         opened = stack.enter_context(open_broker(broker))
-        crew = Crew(opened, chosen, _crew_size(opened, chosen, workers), typer.echo)
+        crew = LocalWorkers(opened, chosen, _crew_size(opened, chosen, workers), typer.echo)
         # Its end is registered before the page's, hence comes after it.
         stack.push(crew)
         child = stack.enter_context(_flower(opened, flower_port)) if flower else None
@@ -63,7 +63,7 @@ def up(
         _tend(opened, crew, page, child)
 
 
-def _tend(broker: Broker, crew: Crew, page: OpenPage, flower: "subprocess.Popen[bytes] | None") -> None:
+def _tend(broker: Broker, crew: LocalWorkers, page: OpenPage, flower: "subprocess.Popen[bytes] | None") -> None:
     while True:
         page.server.poll()
         crew.poll()

@@ -13,7 +13,7 @@ import typer
 from commands.doctor import Verdict, check_display
 from pipeline.errors import UsageError
 from pipeline.process.config import settings
-from pipeline.protocol.records import StreamCard
+from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Limits
 from pipeline.server.broker import open_broker
 from viewer.broadcast import Broadcast
@@ -56,7 +56,7 @@ def _require(virtual_camera: bool) -> None:
         raise UsageError(f"no window can be opened here: {found}; `painter view` shows streams in a browser")
 
 
-def _find(broadcast: Broadcast, stream: str) -> StreamCard:
+def _find(broadcast: Broadcast, stream: str) -> StreamRecord:
     cards = {card.name: card for card in broadcast.streams()}
     if stream in cards:
         return cards[stream]

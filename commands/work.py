@@ -8,14 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fleet.rebalancer import Follower
+from fleet.rebalancer import Rebalancer
 from jobs.report import counted
 from pipeline.errors import UsageError
 from pipeline.flow.placement import Plan, place, require_room
 from pipeline.process.config import runtime_dir, settings
 from pipeline.server.broker import Broker, open_broker
 from workers.devices import Nvml, cores, find_devices
-from workers.launch import Fleet
+from workers.launch import Launcher
 from workers.styles import Style, find_style, list_styles
 
 _POLL_S = 0.2
@@ -78,9 +78,9 @@ def _serve(
 ) -> None:
     logs = runtime_dir() / "logs"
     weights = {style.name: path for style in styles if (path := style.own_weights)}
-    fleet = Fleet(plan, broker.url, weights=weights, logs=logs)
+    fleet = Launcher(plan, broker.url, weights=weights, logs=logs)
     names = [style.name for style in styles]
-    follower = Follower(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None
+    follower = Rebalancer(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None
     if follower is not None:
         follower.require_role()
     try:

@@ -8,24 +8,24 @@ from collections.abc import Callable, Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from pipeline.protocol.frame import Mode
-from pipeline.protocol.records import StreamCard, WorkerBeat
+from pipeline.protocol.records import Heartbeat, StreamRecord
 
 #: The labels of a worker's families and of a stream's.
 WORKER = ("worker", "style", "device", "host")
 STREAM = ("stream", "style", "mode")
 
 
-def worker_labels(beat: WorkerBeat) -> tuple[str, ...]:
+def worker_labels(beat: Heartbeat) -> tuple[str, ...]:
     """Return the values of `WORKER`."""
     return beat.name, beat.style, beat.device, beat.host
 
 
-def stream_labels(card: StreamCard) -> tuple[str, ...]:
+def stream_labels(card: StreamRecord) -> tuple[str, ...]:
     """Return the values of `STREAM`."""
     return card.name, card.style, card.mode
 
 
-def worker_families(beats: Iterable[WorkerBeat]) -> tuple[Metric, ...]:
+def worker_families(beats: Iterable[Heartbeat]) -> tuple[Metric, ...]:
     """Return speed, load, memory and count of each worker."""
     fps = GaugeMetricFamily("painter_worker_fps", "frames a second of one worker", labels=WORKER)
     busy = GaugeMetricFamily("painter_worker_busy", "share of its time at work, 0 to 1", labels=WORKER)
@@ -41,7 +41,7 @@ def worker_families(beats: Iterable[WorkerBeat]) -> tuple[Metric, ...]:
 
 
 def stream_families(
-    cards: Iterable[StreamCard], fps_of: Callable[[str], float]
+    cards: Iterable[StreamRecord], fps_of: Callable[[str], float]
 ) -> tuple[CounterMetricFamily, tuple[Metric, ...]]:
     """Return the frames of each stream by fate; beside them its speed, frames in flight, and losses by cause."""
     frames = CounterMetricFamily("painter_stream_frames", "frames by fate", labels=(*STREAM, "fate"))

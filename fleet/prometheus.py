@@ -1,7 +1,7 @@
-"""The census under Prometheus' names, on a port of its own: for autoscalers, alerts and boards where no page runs.
+"""The fleet's statistics for Prometheus, on a port of its own: for autoscalers, alerts and boards where no page runs.
 
-One scrape, one glance; rates span from one scrape to the next. While the server is away `painter_up` is 0 and the rest
-is left out, so that an alert can tell "nothing to do" from "nobody knows".
+One scrape, one snapshot; rates span from one scrape to the next. While the server is away `painter_up` is 0 and the
+rest is left out, so that an alert can tell "nothing to do" from "nobody knows".
 """
 
 import threading
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from fleet.exposition import STREAM, WORKER, stream_families, stream_labels, worker_families, worker_labels
-from fleet.stats import Census, Glance, census, glance
+from fleet.stats import FleetStats, Snapshot, fleet_stats, take_snapshot
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.flow.metrics import buckets
 from pipeline.server.transport import Transport
@@ -20,7 +20,7 @@ from pipeline.server.transport import Transport
 def serve_metrics(transport: Transport, styles: Sequence[str], host: str, port: int) -> None:
     """Answer scrapes until stopped. Raises `UsageError` when the port cannot be had."""
     registry = CollectorRegistry()
-    registry.register(Fleet(transport, styles))
+    registry.register(FleetCollector(transport, styles))
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
@@ -32,13 +32,13 @@ def serve_metrics(transport: Transport, styles: Sequence[str], host: str, port: 
         server.server_close()
 
 
-class Fleet:
-    """A collector. Scrapes may overlap; each has its own glance and shares the one before."""
+class FleetCollector:
+    """A collector. Scrapes may overlap; each has its own snapshot and shares the one before."""
 
     def __init__(self, transport: Transport, styles: Sequence[str]) -> None:
         self._transport, self._styles = transport, styles
         self._lock = threading.Lock()
-        self._before: Glance | None = None
+        self._before: Snapshot | None = None
 
     def describe(self) -> list[Metric]:
         """Return nothing: the names are known at a scrape, and the server need not answer before."""
@@ -47,13 +47,13 @@ class Fleet:
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         try:
-            now = glance(self._transport, self._styles)
+            now = take_snapshot(self._transport, self._styles)
         except (ServerGone, ServerFull):
             yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 0)
             return
         with self._lock:
             before, self._before = self._before or now, now
-        seen = census(before, now)
+        seen = fleet_stats(before, now)
         yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 1)
         yield GaugeMetricFamily("painter_server_used_bytes", "memory of the server", seen.used_bytes)
         yield GaugeMetricFamily("painter_server_max_bytes", "its bound, 0 without one", seen.max_bytes)
@@ -62,7 +62,7 @@ class Fleet:
         yield from _streams(seen)
 
 
-def _styles(seen: Census) -> Iterator[Metric]:
+def _styles(seen: FleetStats) -> Iterator[Metric]:
     of = ["style"]
     workers = GaugeMetricFamily("painter_workers", "workers that serve a style", labels=of)
     wanted = GaugeMetricFamily("painter_wanted_workers", "workers a style could use now", labels=of)
@@ -75,7 +75,7 @@ def _styles(seen: Census) -> Iterator[Metric]:
     yield from (workers, wanted, queued)
 
 
-def _workers(seen: Census) -> Iterator[Metric]:
+def _workers(seen: FleetStats) -> Iterator[Metric]:
     paint = HistogramMetricFamily("painter_paint_seconds", "time to paint a frame", labels=WORKER)
     card = GaugeMetricFamily("painter_device_memory_bytes", "memory in use on a GPU, by all", labels=["host", "device"])
     cards = {(beat.host, beat.device): beat.device_bytes for beat in seen.workers if beat.device_bytes}
@@ -87,7 +87,7 @@ def _workers(seen: Census) -> Iterator[Metric]:
     yield from (*worker_families(seen.workers), paint, card)
 
 
-def _streams(seen: Census) -> Iterator[Metric]:
+def _streams(seen: FleetStats) -> Iterator[Metric]:
     delay = GaugeMetricFamily("painter_stream_delay_ms", "sent to painted, newest live frame", labels=STREAM)
     for line in seen.streams:
         if line.delay_ms is not None:

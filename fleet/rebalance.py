@@ -42,13 +42,13 @@ class Move:
 
 
 class Memory:
-    """What each style wanted over the last looks. One owner, which calls `note` once a look."""
+    """What each style wanted over the last looks. One owner, which calls `record` once a look."""
 
     def __init__(self, looks: int = LOOKS) -> None:
         self._looks = looks
         self._wanted: dict[str, deque[int]] = {}
 
-    def note(self, needs: Iterable[Need]) -> list[Need]:
+    def record(self, needs: Iterable[Need]) -> list[Need]:
         """Take in one look's needs and return them with `least` and `most` over the last looks.
 
         A style seen for fewer looks has wanted nothing before.

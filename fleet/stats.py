@@ -1,6 +1,6 @@
-"""The whole fleet as numbers: workers, styles and streams, from two glances at the server. Pure but for `glance`.
+"""The whole fleet as numbers: workers, styles and streams, from two snapshots of the server. Pure but for taking them.
 
-Rates are what a counter grew by between two glances, by the server's own clock. `painter status` draws a census, the
+Rates are what a counter grew by between two snapshots, by the server's own clock. `painter status` shows them, the
 exporter hands it to Prometheus, and `wanted` is what an autoscaler goes by.
 """
 
@@ -12,7 +12,7 @@ from pipeline.errors import WireError
 from pipeline.flow.worker_health import why_nobody_paints
 from pipeline.protocol.frame import Mode
 from pipeline.protocol.queues import queue_of, style_of
-from pipeline.protocol.records import StreamCard, WorkerBeat
+from pipeline.protocol.records import Heartbeat, StreamRecord
 from pipeline.protocol.wire import unpack_stages
 from pipeline.server.transport import Transport
 
@@ -25,12 +25,12 @@ _LIVE_SIGN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Snapshot:
     """The server at one moment. `queues`: tickets waiting by queue name; `delays_ms`: sent → published, by stream."""
 
     at_ms: int
-    streams: Sequence[StreamCard] = ()
-    workers: Sequence[WorkerBeat] = ()
+    streams: Sequence[StreamRecord] = ()
+    workers: Sequence[Heartbeat] = ()
     queues: Mapping[str, int] = field(default_factory=dict)
     delays_ms: Mapping[str, int] = field(default_factory=dict)
     used_bytes: int = 0
@@ -54,62 +54,62 @@ class StyleLine:
 class StreamLine:
     """One stream and its rates. `dropped_fps`: frames its source had to drop a second."""
 
-    card: StreamCard
+    card: StreamRecord
     fps: float
     dropped_fps: float
     delay_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
-    """The fleet between two glances."""
+class FleetStats:
+    """The fleet between two snapshots."""
 
-    workers: Sequence[WorkerBeat]
+    workers: Sequence[Heartbeat]
     styles: Sequence[StyleLine]
     streams: Sequence[StreamLine]
     used_bytes: int
     max_bytes: int
 
 
-def glance(transport: Transport, styles: Iterable[str] = ()) -> Glance:
+def take_snapshot(transport: Transport, styles: Iterable[str] = ()) -> Snapshot:
     """Look at the server; `styles` are asked about even where nobody paints or wants them."""
-    seen = demand_glance(transport, styles)
+    seen = take_demand_snapshot(transport, styles)
     used, most = transport.memory()
     lately = [card.name for card in seen.streams if card.mode == Mode.LIVE]
     delays = {name: delay for name in lately if (delay := _delay_ms(transport, name)) is not None}
     return replace(seen, delays_ms=delays, used_bytes=used, max_bytes=most)
 
 
-def demand_glance(transport: Transport, styles: Iterable[str] = ()) -> Glance:
+def take_demand_snapshot(transport: Transport, styles: Iterable[str] = ()) -> Snapshot:
     """Look at what tells who could use how many workers, and at nothing that a worker's role may not see."""
     streams, workers = transport.streams(), transport.workers()
     names = sorted({*styles, *(card.style for card in streams), *(beat.style for beat in workers)} - {""})
     queues = [queue_of(name, live=live) for name in names for live in (False, True)]
-    return Glance(transport.now_ms(), streams, workers, transport.queue_lengths(queues))
+    return Snapshot(transport.now_ms(), streams, workers, transport.queue_lengths(queues))
 
 
-def census(before: Glance, now: Glance) -> Census:
-    """Return the fleet as it was between two glances."""
+def fleet_stats(before: Snapshot, now: Snapshot) -> FleetStats:
+    """Return the fleet as it was between two snapshots."""
     earlier = {card.name: card for card in before.streams}
     span_s = (now.at_ms - before.at_ms) / 1000
     streams = [_stream(card, earlier.get(card.name), span_s, now.delays_ms.get(card.name)) for card in now.streams]
     names = {name for queue in now.queues if (name := style_of(queue))}
     styles = [_style(name, now, [line for line in streams if line.card.style == name]) for name in sorted(names)]
     workers = sorted(now.workers, key=lambda beat: (beat.host, slot_of(beat)))
-    return Census(workers, styles, streams, now.used_bytes, now.max_bytes)
+    return FleetStats(workers, styles, streams, now.used_bytes, now.max_bytes)
 
 
-def slot_of(beat: WorkerBeat) -> str:
+def slot_of(beat: Heartbeat) -> str:
     """Return a worker's slot, out of its name `<style>@<slot>.<host>`."""
     return beat.name.partition("@")[2].partition(".")[0]
 
 
-def runs_live(card: StreamCard) -> bool:
+def runs_live(card: StreamRecord) -> bool:
     """Whether a stream is a live one whose producer still gives signs of life."""
     return card.mode == Mode.LIVE and card.age_s < _LIVE_SIGN_S
 
 
-def wanted(workers: Sequence[WorkerBeat], streams: Sequence[StreamLine], queued: int) -> int:
+def wanted(workers: Sequence[Heartbeat], streams: Sequence[StreamLine], queued: int) -> int:
     """Return how many workers a style could use: live streams without drops, files done in a minute; idle: none.
 
     As long as nothing is known of a worker's speed it is one, and one more than there are while live frames drop.
@@ -125,13 +125,13 @@ def wanted(workers: Sequence[WorkerBeat], streams: Sequence[StreamLine], queued:
     return max(1, math.ceil((live_fps + left / FILE_WITHIN_S) / speed))
 
 
-def _speed(workers: Sequence[WorkerBeat]) -> float | None:
+def _speed(workers: Sequence[Heartbeat]) -> float | None:
     """Return the frames a second of one worker that is kept busy, None while nobody has anything to do."""
     speeds = [beat.fps / beat.busy for beat in workers if beat.busy > _BUSY_ENOUGH and beat.fps > 0]
     return sum(speeds) / len(speeds) if speeds else None
 
 
-def _style(name: str, now: Glance, streams: Sequence[StreamLine]) -> StyleLine:
+def _style(name: str, now: Snapshot, streams: Sequence[StreamLine]) -> StyleLine:
     workers = [beat for beat in now.workers if beat.style == name]
     queued, queued_live = (now.queues.get(queue_of(name, live=live), 0) for live in (False, True))
     fps = sum(beat.fps for beat in workers)
@@ -140,7 +140,7 @@ def _style(name: str, now: Glance, streams: Sequence[StreamLine]) -> StyleLine:
     return StyleLine(name, len(workers), fps, queued, queued_live, count, trouble)
 
 
-def _stream(card: StreamCard, before: StreamCard | None, span_s: float, delay_ms: int | None) -> StreamLine:
+def _stream(card: StreamRecord, before: StreamRecord | None, span_s: float, delay_ms: int | None) -> StreamLine:
     if before is None or span_s <= 0:
         return StreamLine(card, 0.0, 0.0, delay_ms)
     # A stream that was opened anew counts from 0.

@@ -16,7 +16,7 @@ from typing import Protocol
 from jobs.paint_job import PaintJob
 from jobs.report import Display, Report, counted
 from jobs.tasks import PaintTask
-from jobs.temporal_film import Coherence
+from jobs.temporal import TemporalSmoother
 from pipeline.errors import PipelineError, Stopped
 from pipeline.process.config import Settings
 from pipeline.protocol.frame import Look, StreamInfo
@@ -51,9 +51,9 @@ class Options:
         """Whether noise is taken out; at strength 0 the source is to come through as it is."""
         return self.steady and self.look.strength > 0
 
-    def coherence(self, info: StreamInfo) -> Coherence | None:
+    def smoother(self, info: StreamInfo) -> TemporalSmoother | None:
         """Return what holds a video's strokes together; None for photos."""
-        return Coherence(self.look) if self.is_steady and info.width else None
+        return TemporalSmoother(self.look) if self.is_steady and info.width else None
 
     def painting(self, style: Style) -> str:
         """Name what is painted: a job that was interrupted goes on only where that is the same."""
@@ -127,7 +127,7 @@ class Batch:
                 look=options.look,
                 broker=self._broker,
                 settings=self._settings,
-                coherence=options.coherence(source.info),
+                smoother=options.smoother(source.info),
             )
             label = f"{task.source.name} → {task.style.name}"
             job.on_absence = lambda why: self._show.say(f"{label}: {why}")

@@ -14,7 +14,7 @@ from functools import partial
 from uuid import uuid4
 
 from jobs.report import Progress, Report
-from jobs.temporal_film import LEAD_FRAMES, Coherence
+from jobs.temporal import WARM_UP_FRAMES, TemporalSmoother
 from pipeline.errors import PipelineError, ServerFull, ServerGone, SourceError, Stopped
 from pipeline.flow.metrics import Percentiles, Rate
 from pipeline.flow.window import Holds, Window, raw_bytes, window_size
@@ -23,12 +23,12 @@ from pipeline.process.config import Settings
 from pipeline.process.shutdown import joined, within
 from pipeline.protocol.codec import encode
 from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Limits, Stages
 from pipeline.server.broker import Broker
 from producer.source import Source
 from producer.submit import Order, Submission
-from viewer.painted_reader import Collector
+from viewer.painted_reader import PaintedReader
 from viewer.sink import Sink
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ _LEAVE_S = 2.0
 class PaintJob:
     """Paints `source` in `style` into `sink`. The caller opened both and closes them; any thread may `stop` it.
 
-    With `coherence`, made for this job, what is written is held together from frame to frame.
+    With `smoother`, made for this job, what is written is held together from frame to frame.
     """
 
     def __init__(  # noqa: PLR0913
@@ -60,15 +60,15 @@ class PaintJob:
         look: Look,
         broker: Broker,
         settings: Settings,
-        coherence: Coherence | None = None,
+        smoother: TemporalSmoother | None = None,
     ) -> None:
         self._source, self._sink, self._style, self._look = source, sink, style, look
-        self._coherence = coherence
+        self._smoother = smoother
         self._transport = broker.transport
         self._is_own = not broker.is_foreign
         self._settings = settings
         self._first = sink.next_seq()
-        self._start = max(0, self._first - LEAD_FRAMES) if self._coherence else self._first
+        self._start = max(0, self._first - WARM_UP_FRAMES) if self._smoother else self._first
         stream = f"{style}-{uuid4().hex[:12]}"
         painters = self._painters(self._workers() or [])
         self._raw_bytes = self._largest_raw(painters)
@@ -79,7 +79,7 @@ class PaintJob:
             window=Window(_size(painters)),
             wait_s=settings.server_wait_s,
         )
-        self._collector = Collector(
+        self._collector = PaintedReader(
             self._transport,
             stream,
             first=self._start,
@@ -165,8 +165,8 @@ class PaintJob:
         waits for nobody to paint."""
         ready: list[Frame] = []
         for frame in self._source.frames(self._start):
-            if self._coherence:
-                self._coherence.read(frame)
+            if self._smoother:
+                self._smoother.add(frame)
             ready.append(frame)
             if frame.seq >= self._first:
                 yield from ready
@@ -176,7 +176,7 @@ class PaintJob:
         """Say how a frame crosses: as it is where the server has room for that, else as its source asks."""
         return Codec.RAW if frame.pixels.nbytes <= self._raw_bytes else self._source.info.codec
 
-    def _largest_raw(self, painters: Sequence[WorkerBeat]) -> int:
+    def _largest_raw(self, painters: Sequence[Heartbeat]) -> int:
         if not self._is_own:
             return 0
         try:
@@ -213,8 +213,8 @@ class PaintJob:
     def _collect(self, on_progress: Callable[[Progress], None]) -> None:
         for painted in self._collector.frames():
             seq, pixels = painted.seq, painted.pixels
-            if self._coherence:
-                pixels = self._coherence.hold(seq, pixels)
+            if self._smoother:
+                pixels = self._smoother.smooth(seq, pixels)
             if seq >= self._first:
                 self._sink.write(seq, painted.pts, pixels, painted.name)
                 self._done += 1
@@ -238,13 +238,13 @@ class PaintJob:
             if self._collector.has_read:
                 self._transport.trim(stream, self._collector.cursor)
 
-    def _workers(self) -> list[WorkerBeat] | None:
+    def _workers(self) -> list[Heartbeat] | None:
         try:
             return self._transport.workers()
         except PipelineError:
             return None
 
-    def _painters(self, workers: Sequence[WorkerBeat]) -> list[WorkerBeat]:
+    def _painters(self, workers: Sequence[Heartbeat]) -> list[Heartbeat]:
         return [beat for beat in workers if beat.style == self._style]
 
     def _leave(self) -> None:
@@ -266,11 +266,11 @@ class PaintJob:
         self._collector.stop()
 
 
-def _size(painters: Sequence[WorkerBeat]) -> int:
+def _size(painters: Sequence[Heartbeat]) -> int:
     return window_size(sum(beat.threads for beat in painters))
 
 
-def _names(painters: Sequence[WorkerBeat]) -> frozenset[str]:
+def _names(painters: Sequence[Heartbeat]) -> frozenset[str]:
     return frozenset(beat.name for beat in painters)
 
 

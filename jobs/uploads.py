@@ -24,7 +24,7 @@ from pipeline.process.config import Settings, cache_dir
 from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker
 from producer.source import is_photo
-from viewer.ports import JobCard, JobState
+from viewer.ports import JobState, JobStatus
 from viewer.segments import SinkOptions
 from workers.styles import find_style
 
@@ -39,13 +39,13 @@ _ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 @dataclass(slots=True)
 class _Job:
-    card: JobCard
+    card: JobStatus
     source: Path
     look: Look
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-class BatchAtelier:
+class UploadQueue:
     """Paints uploads with a batch of one task each. Any thread may call it."""
 
     def __init__(self, broker: Broker, settings: Settings) -> None:
@@ -62,7 +62,7 @@ class BatchAtelier:
         except UsageError as error:
             raise UsageError(str(error).replace(str(source), name)) from error
         number = secrets.token_hex(8)
-        job = _Job(JobCard(number, name, style, JobState.WAITING), source, look)
+        job = _Job(JobStatus(number, name, style, JobState.WAITING), source, look)
         with self._lock:
             self._jobs[number] = job
             ended = [other for other in self._jobs.values() if other.card.state in _ENDED]
@@ -71,7 +71,7 @@ class BatchAtelier:
         self._pool.submit(self._run, job)
         return number
 
-    def jobs(self) -> list[JobCard]:
+    def jobs(self) -> list[JobStatus]:
         """Return all jobs, oldest first."""
         with self._lock:
             return [job.card for job in self._jobs.values()]
@@ -130,7 +130,7 @@ class BatchAtelier:
 class _Show:
     """Turns what a batch shows into the job's card."""
 
-    def __init__(self, atelier: BatchAtelier, job: _Job) -> None:
+    def __init__(self, atelier: UploadQueue, job: _Job) -> None:
         self._change, self._job = atelier._change, job
 
     def begin(self, task: PaintTask, total: int | None) -> None:

@@ -42,13 +42,13 @@ _WARM_FRAMES = 16
 Pixels = NDArray[np.uint8]
 
 
-class Steady:
+class TemporalDenoiser:
     """Steadies the pictures of one video, in their order. Not shared between threads."""
 
     def __init__(self) -> None:
         self._last: Pixels | None = None
 
-    def settle(self, pixels: Pixels) -> Pixels:
+    def apply(self, pixels: Pixels) -> Pixels:
         """Return H×W×3 uint8 `pixels` with what does not move averaged (2 ms at 640×480); not to be written to.
 
         The first picture, and the first of another size, comes back as it is.
@@ -63,7 +63,7 @@ class Steady:
         return self._last
 
 
-class SteadyVideo:
+class DenoisedVideo:
     """The frames of a video file, steadied."""
 
     def __init__(self, video: VideoSource) -> None:
@@ -72,9 +72,9 @@ class SteadyVideo:
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """As `VideoSource.frames`; begins some frames early, so that a resumed film hardly jumps where it goes on."""
-        steady = Steady()
+        denoiser = TemporalDenoiser()
         for frame in self._video.frames(max(0, start - _WARM_FRAMES)):
-            settled = steady.settle(frame.pixels)
+            settled = denoiser.apply(frame.pixels)
             if frame.seq >= start:
                 yield replace(frame, pixels=settled)
 

@@ -18,7 +18,7 @@ from pipeline.flow.window import LiveWindow, live_places
 from pipeline.process.shutdown import joined, within
 from pipeline.protocol.frame import EncodedFrame, Look, Mode
 from pipeline.protocol.queues import queue_of
-from pipeline.protocol.records import Fate, Loss, Placing, look_facts, parse_drops
+from pipeline.protocol.records import DropReason, SubmitOutcome, SubmitResult, look_facts, parse_drops
 from pipeline.protocol.wire import Message, Ticket
 from pipeline.server.transport import Transport
 
@@ -58,7 +58,7 @@ class LiveFeed:
         self._changed = threading.Condition()
         self._newest: Offered | None = None
         # Since the stream began, other producers' included: told as a sum, so that telling it twice does no harm.
-        self._drops: Counter[Loss] = Counter()
+        self._drops: Counter[DropReason] = Counter()
         self._seq = 0
         self._has_joined = False
         # The style of a frame whose answer was lost: it counts as dropped, but may be in flight under the next number.
@@ -129,7 +129,7 @@ class LiveFeed:
 
     def _take_down(self) -> None:
         try:
-            waiting = self._transport.flight(self.stream, queue_of(self._style, live=True)).scores
+            waiting = self._transport.in_flight(self.stream, queue_of(self._style, live=True)).scores
             for seq in waiting:
                 self._transport.return_place(self._painting.get(seq, self._style), self.stream, seq)
             self._transport.forget_stream(self.stream, list(waiting))
@@ -164,7 +164,7 @@ class LiveFeed:
                 # Calls are read at every frame, or they would pile up behind a stream that never waits for one. A frame
                 # goes with its question only where a place is likely: otherwise it would be encoded and sent in vain.
                 placing = self._send(window) if called(0.0) or is_free else self._ask(window)
-                is_free = placing.is_free or (placing.fate is Fate.WAIT and called(_POLL_S))
+                is_free = placing.is_free or (placing.fate is SubmitOutcome.WAIT and called(_POLL_S))
 
     def _wait_for_frame(self, timeout_s: float) -> bool:
         with self._changed:
@@ -172,13 +172,13 @@ class LiveFeed:
                 self._newest is not None
             )
 
-    def _ask(self, window: LiveWindow) -> Placing:
+    def _ask(self, window: LiveWindow) -> SubmitResult:
         asked_s = self._clock()
         placing = self._transport.ask_place(self.stream, window)
         self._round_trips_s.append(self._clock() - asked_s)
         return self._known_by(placing)
 
-    def _send(self, window: LiveWindow) -> Placing:
+    def _send(self, window: LiveWindow) -> SubmitResult:
         with self._changed:
             offered, self._newest = self._newest, None
             look, drops = self._look, dict(self._drops)
@@ -194,7 +194,7 @@ class LiveFeed:
             self._round_trips_s.append(self._clock() - sent_s)
         except Exception as error:
             with self._changed:
-                self._drops[Loss.SERVER if isinstance(error, ServerGone | ServerFull) else Loss.FAULT] += 1
+                self._drops[DropReason.SERVER if isinstance(error, ServerGone | ServerFull) else DropReason.FAULT] += 1
             if isinstance(error, ServerGone):
                 self._unsure = window.style
             raise
@@ -204,16 +204,16 @@ class LiveFeed:
             self._put_back(frame)
         return self._known_by(placing)
 
-    def _went(self, seq: int, placing: Placing, style: str) -> bool:
+    def _went(self, seq: int, placing: SubmitResult, style: str) -> bool:
         """Note what the server has. Return whether it is the frame of this question; not so, it has to wait."""
-        if placing.fate not in (Fate.SENT, Fate.HAD):
+        if placing.fate not in (SubmitOutcome.SENT, SubmitOutcome.HAD):
             return False
         # This question again after a lost answer, unless an earlier frame of the same number was given up for dropped,
         # or the number is one of another producer's, who had the stream's name before.
-        went = placing.fate is Fate.SENT or (not self._unsure and placing.seq == seq)
+        went = placing.fate is SubmitOutcome.SENT or (not self._unsure and placing.seq == seq)
         if not went and self._unsure:
             with self._changed:
-                self._drops[Loss.SERVER] -= 1
+                self._drops[DropReason.SERVER] -= 1
         self._painting[placing.seq] = style if went else self._unsure or style
         self._seq, self._unsure = placing.seq + 1, ""
         return went
@@ -228,16 +228,16 @@ class LiveFeed:
 
     def _drop(self) -> None:
         """Count a frame that waited when a newer one came. The caller holds the lock."""
-        waited_for = Loss.CAPACITY if self._has_painters else Loss.NO_WORKER
-        self._drops[waited_for if self._known else Loss.SERVER] += 1
+        waited_for = DropReason.CAPACITY if self._has_painters else DropReason.NO_WORKER
+        self._drops[waited_for if self._known else DropReason.SERVER] += 1
 
-    def _known_by(self, placing: Placing) -> Placing:
+    def _known_by(self, placing: SubmitResult) -> SubmitResult:
         """Return `placing`. Raises `ServerGone` when the server does not know the stream any more."""
-        if placing.fate is Fate.UNKNOWN:
+        if placing.fate is SubmitOutcome.UNKNOWN:
             raise ServerGone("the server forgot the stream")
         return placing
 
-    def _take_wish(self, style: str, look: Look, wished: Placing) -> None:
+    def _take_wish(self, style: str, look: Look, wished: SubmitResult) -> None:
         """A viewer elsewhere may have wished another style or look; what was chosen here meanwhile goes first."""
         with self._changed:
             if (self._style, self._look) == (style, look):
@@ -286,7 +286,7 @@ class LiveFeed:
             self._places = live_places(painters, min(self._round_trips_s, default=0.0))
         # Of frames sent from here on nothing is known yet.
         before = dict(self._painting)
-        flight = self._transport.flight(self.stream, queue_of(self._style, live=True))
+        flight = self._transport.in_flight(self.stream, queue_of(self._style, live=True))
         self._known = flight.exists
         for found in overdue(flight.scores, flight.now_ms):
             self._transport.give_up(before.get(found.seq, self._style), self.stream, found)

@@ -15,7 +15,7 @@ from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Mode
 from pipeline.protocol.queues import queue_of
 from pipeline.server.transport import Transport
 from producer.adapt import PERIOD_S, Pace, Seen, fitted, step
-from producer.denoise import Steady
+from producer.denoise import TemporalDenoiser
 from producer.live import LiveFeed
 
 # bigbuckbunny at 640×360, 2026-11: 63 KB and 37.6 dB a frame, beside 98 KB and 40.9 dB at 95; brush strokes hide the
@@ -68,7 +68,7 @@ class LiveStream:
 
     def __init__(self, feed: LiveFeed, transport: Transport, sizing: Sizing, *, steady: bool = True) -> None:
         self._feed, self._transport, self._sizing = feed, transport, sizing
-        self._steady = Steady() if steady else None
+        self._steady = TemporalDenoiser() if steady else None
         self._pace = Pace()
         self._size = (0, 0)
         self._last, self._last_s = Counters(), time.monotonic()
@@ -117,7 +117,7 @@ class LiveStream:
         # Only pictures that are painted: those dropped in between cost nothing, and a source that is to be seen as it
         # is stays so.
         if self._steady is not None and self._feed.look.strength > 0:
-            pixels = self._steady.settle(pixels)
+            pixels = self._steady.apply(pixels)
         return encode(Frame(0, captured_ms, pixels), Codec.MJPEG, quality=QUALITY)
 
     def _read(self) -> Counters:
@@ -125,7 +125,7 @@ class LiveStream:
         return Counters(*(int(facts.get(name, 0)) for name in ("captured", "dropped", "painted", "failed")))
 
 
-def claim_name(name: str) -> None:
+def require_stream_name(name: str) -> None:
     """Raise `UsageError` unless `name` can be a stream's."""
     if not _NAME.fullmatch(name):
         raise UsageError(f"--name {name}: letters, digits, dots, - and _ make a stream's name, 100 at most")
@@ -162,7 +162,7 @@ def _is_free(transport: Transport, name: str) -> bool:
 
 
 def _clear(transport: Transport, name: str, style: str) -> None:
-    left = list(transport.flight(name, queue_of(style, live=True)).scores)
+    left = list(transport.in_flight(name, queue_of(style, live=True)).scores)
     for seq in left:
         transport.return_place(style, name, seq)
     transport.forget_stream(name, left)

@@ -60,7 +60,7 @@ class LiveSession:
             feed.close()
 
 
-class LiveIntake:
+class PageStreams:
     """Opens sessions on one server. `pack(style, ticket)` makes a ticket's message."""
 
     def __init__(self, transport: Transport, pack: Callable[[str, Ticket], Message], limits: Limits) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pipeline.errors import UsageError
 from pipeline.protocol.frame import Frame, StreamInfo
-from producer.denoise import SteadyVideo
+from producer.denoise import DenoisedVideo
 from producer.photos import PhotoSource
 from producer.video import VideoSource
 
@@ -51,7 +51,7 @@ def open_source(
     require_readable(path)
     if not (path.is_dir() or is_photo(path)):
         video = VideoSource(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
-        return SteadyVideo(video) if steady else video
+        return DenoisedVideo(video) if steady else video
     if start_s is not None or end_s is not None:
         raise UsageError(f"{path}: --from and --to cut videos, not photos")
     names = list(photos_below(path)) if path.is_dir() else [path.name]

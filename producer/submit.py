@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from pipeline.errors import FrameFailed, PipelineError, ServerFull, ServerGone
 from pipeline.flow.resend import HANDED_BACK, Cause, LastClaim, Resend, due
-from pipeline.flow.server_retry import Outage
+from pipeline.flow.server_retry import OutageTimer
 from pipeline.flow.window import Window
 from pipeline.protocol.frame import EncodedFrame, Look
 from pipeline.protocol.queues import queue_of
-from pipeline.protocol.records import Flight
+from pipeline.protocol.records import InFlight
 from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame, version_of
 from pipeline.server.transport import Transport
 from producer.frame_copy import FrameCopy
@@ -67,7 +67,7 @@ class Submission:
     ) -> None:
         self._transport, self._pack, self._order = transport, pack, order
         self._window, self._wait_s, self._clock = window, wait_s, clock
-        self._outage = Outage(wait_s, clock)
+        self._outage = OutageTimer(wait_s, clock)
         self.stream = order.stream
         self._copies: dict[int, FrameCopy] = {}
         self._changed = threading.Condition()
@@ -152,15 +152,15 @@ class Submission:
             raise self._lost
         try:
             self._sign_of_life()
-            flight = self._transport.flight(self._order.stream, queue_of(self._order.style))
+            flight = self._transport.in_flight(self._order.stream, queue_of(self._order.style))
             if flight.run_id != self._run_id or not flight.exists:
                 self._start_over(flight)
             else:
                 self._resend_due(flight)
         except (ServerGone, ServerFull) as error:
-            self._outage.note(error)
+            self._outage.record(error)
         else:
-            self._outage.over()
+            self._outage.clear()
 
     def stop(self) -> None:
         """Wake and end every waiting call; idempotent."""
@@ -195,7 +195,7 @@ class Submission:
             self._window.size = self._near_size + (AT_ONCE if self._round_trip_s >= self.far_s else 0)
             self._changed.notify_all()
 
-    def _start_over(self, flight: Flight) -> None:
+    def _start_over(self, flight: InFlight) -> None:
         """The server is another one than before, or forgot the stream: give it everything again."""
         if self._run_id or not flight.exists:
             count = len(self._copies)
@@ -209,7 +209,7 @@ class Submission:
         # Only now: a server that went away again meanwhile must be given everything at the next look.
         self._run_id = flight.run_id
 
-    def _resend_due(self, flight: Flight) -> None:
+    def _resend_due(self, flight: InFlight) -> None:
         now_s = self._clock()
         if flight.queue_length:
             self._queue_busy_s = now_s
@@ -248,7 +248,7 @@ class Submission:
 
     def _give(self, seq: int, expected: float | None) -> bool:
         """Send frame and ticket; while the server is away or full, try again. False when stopped meanwhile."""
-        outage, order = Outage(self._wait_s, self._clock), self._order
+        outage, order = OutageTimer(self._wait_s, self._clock), self._order
         while not self._stopped.is_set():
             copy = self._copies.get(seq)
             # Taken before asking: an arrival at this moment empties the copy, and nobody could paint no bytes.
@@ -262,7 +262,7 @@ class Submission:
                     if self._stopped.is_set():
                         return False
                     self._submit(seq, document, ticket, expected)
-                outage.over()
+                outage.clear()
                 return True
             except (ServerGone, ServerFull) as error:
                 self._wait_out(outage, error)
@@ -286,8 +286,8 @@ class Submission:
         except BaseException as error:
             self._lost = error
 
-    def _wait_out(self, outage: Outage, error: PipelineError) -> None:
-        outage.note(error)
+    def _wait_out(self, outage: OutageTimer, error: PipelineError) -> None:
+        outage.record(error)
         if isinstance(error, ServerFull):
             self.on_full()
         self._stopped.wait(_RETRY_S)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pipeline.errors import ServerFull, ServerGone, WireError
 from pipeline.flow.reorder import ReorderBuffer
 from pipeline.process.shutdown import joined
-from pipeline.protocol.frame import Mode
-from pipeline.protocol.records import Entry, StreamCard, WorkerBeat
+from pipeline.protocol.frame import EncodedFrame, Mode
+from pipeline.protocol.records import Heartbeat, PaintedEntry, StreamRecord
 from pipeline.protocol.wire import Limits, Stages, unpack_frame, unpack_stages
-from pipeline.server.viewer_transport import COMPARE_MS, Viewing
+from pipeline.server.viewer_transport import COMPARE_MS, ViewerTransport
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +36,10 @@ _RESTARTED_BY = 500
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One painted JPEG of `width`×`height`; `source` is the source's own while somebody compares, else b""."""
+    """One painted JPEG; `source` is the source's own while somebody compares, else b""."""
 
     stream: str
-    seq: int
-    pts: int
-    width: int
-    height: int
-    data: bytes
+    frame: EncodedFrame
     source: bytes
     stages: Stages
     published_ms: int
@@ -105,7 +101,7 @@ class _Channel:
     cursor: bytes = b""
     # Whether the server, as it is now, goes on behind the cursor.
     is_placed: bool = False
-    reorder: ReorderBuffer[Entry] | None = None
+    reorder: ReorderBuffer[PaintedEntry] | None = None
     watches: set[Watch] = field(default_factory=set)
     latest: Shot | None = None
     asked_s: float = float("-inf")
@@ -118,7 +114,9 @@ class _Channel:
 class Broadcast:
     """Owner: whoever calls `start`; it must call `stop`."""
 
-    def __init__(self, transport: Viewing, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, transport: ViewerTransport, *, limits: Limits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._transport, self._limits, self._clock = transport, limits, clock
         self._channels: dict[str, _Channel] = {}
         self._comparing: dict[str, int] = {}
@@ -158,11 +156,11 @@ class Broadcast:
             asking = self._comparing.get(stream, 0) + (1 if on else -1)
             self._comparing[stream] = max(0, asking)
 
-    def streams(self) -> list[StreamCard]:
+    def streams(self) -> list[StreamRecord]:
         """Return the live streams. Raises `ServerGone`."""
         return [card for card in self._transport.streams() if card.mode == Mode.LIVE and card.age_s < _GONE_S]
 
-    def workers(self) -> list[WorkerBeat]:
+    def workers(self) -> list[Heartbeat]:
         """Return the workers. Raises `ServerGone`."""
         return self._transport.workers()
 
@@ -231,7 +229,7 @@ class Broadcast:
             self._hand_out(name, channel, list(channel.reorder.expire(now_s)))
         channel.reorder = None
 
-    def _take(self, name: str, channel: _Channel, entry: Entry, now_s: float) -> None:
+    def _take(self, name: str, channel: _Channel, entry: PaintedEntry, now_s: float) -> None:
         channel.cursor = entry.entry_id
         if channel.reorder is not None and _is_new_start(entry.seq, channel.reorder.next_seq):
             self._give_up_gaps(name, channel)
@@ -242,7 +240,7 @@ class Broadcast:
         if channel.reorder.duplicates > before and entry.kind == "painted":
             self._skip(channel)
 
-    def _hand_out(self, name: str, channel: _Channel, entries: list[Entry]) -> None:
+    def _hand_out(self, name: str, channel: _Channel, entries: list[PaintedEntry]) -> None:
         for entry in entries:
             if entry.kind != "painted":
                 continue
@@ -260,7 +258,7 @@ class Broadcast:
             for watch in channel.watches:
                 watch.skip(1)
 
-    def _shot(self, name: str, entry: Entry) -> Shot | None:
+    def _shot(self, name: str, entry: PaintedEntry) -> Shot | None:
         try:
             frame = unpack_frame(entry.frame, self._limits, raw=False)
             source = unpack_frame(entry.source, self._limits, raw=False).data if entry.source else b""
@@ -268,9 +266,7 @@ class Broadcast:
         except WireError as error:
             log.warning("stream=%s seq=%d is not shown: %s", name, entry.seq, error)
             return None
-        return Shot(
-            name, frame.seq, frame.pts, frame.width, frame.height, frame.data, source, stages, entry.published_ms
-        )
+        return Shot(name, frame, source, stages, entry.published_ms)
 
     def _ask_sources(self, channels: dict[str, _Channel]) -> None:
         """Ask again well within the time an asking lasts."""

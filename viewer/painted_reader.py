@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import FrameFailed, ServerFull, ServerGone
 from pipeline.flow.reorder import ReorderBuffer
-from pipeline.flow.server_retry import Outage
+from pipeline.flow.server_retry import OutageTimer
 from pipeline.protocol.codec import decode
-from pipeline.protocol.records import Entry
+from pipeline.protocol.records import PaintedEntry
 from pipeline.protocol.wire import Limits, Stages, unpack_frame, unpack_stages
-from pipeline.server.viewer_transport import Viewing
+from pipeline.server.viewer_transport import ViewerTransport
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ class PaintedFrame:
     name: str
 
 
-class Collector:
+class PaintedReader:
     """The reader of one file stream, from frame `first` on. `on_arrival` hears of each entry as it comes: its
     number, its stages, and when it was published (server ms)."""
 
     def __init__(
         self,
-        transport: Viewing,
+        transport: ViewerTransport,
         stream: str,
         *,
         first: int,
@@ -51,8 +51,8 @@ class Collector:
     ) -> None:
         self._transport, self._stream, self._limits = transport, stream, limits
         self._on_arrival = on_arrival
-        self._outage = Outage(wait_s, time.monotonic)
-        self._reorder: ReorderBuffer[Entry] = ReorderBuffer(first)
+        self._outage = OutageTimer(wait_s, time.monotonic)
+        self._reorder: ReorderBuffer[PaintedEntry] = ReorderBuffer(first)
         self._cursor = _FIRST
         self._total: int | None = None
         self._stopped = threading.Event()
@@ -96,33 +96,33 @@ class Collector:
         for entry in self.entries():
             yield self._unpack(entry)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PaintedEntry]:
         """Yield what `frames` yields, as it came."""
         while not (self._stopped.is_set() or self.is_complete):
             for entry in self._read():
                 yield from self._take(entry)
 
-    def _read(self) -> list[Entry]:
+    def _read(self) -> list[PaintedEntry]:
         try:
             cursor = self._cursor
             entries = self._transport.read(self._stream, cursor, block_ms=_BLOCK_MS)
             self.is_caught_up = not entries
         except (ServerGone, ServerFull) as error:
             self.is_caught_up = False
-            self._outage.note(error)
+            self._outage.record(error)
             self._stopped.wait(_RETRY_S)
             return []
-        self._outage.over()
+        self._outage.clear()
         if entries and cursor == self._cursor:
             self._cursor = entries[-1].entry_id
         return entries
 
-    def _take(self, entry: Entry) -> Iterator[Entry]:
+    def _take(self, entry: PaintedEntry) -> Iterator[PaintedEntry]:
         if entry.kind == "failed":
             raise FrameFailed(self._stream, entry.seq, entry.reason)
         self._on_arrival(entry.seq, unpack_stages(entry.stages), entry.published_ms)
         yield from self._reorder.push(entry.seq, entry)
 
-    def _unpack(self, entry: Entry) -> PaintedFrame:
+    def _unpack(self, entry: PaintedEntry) -> PaintedFrame:
         frame = unpack_frame(entry.frame, self._limits)
         return PaintedFrame(frame.seq, frame.pts, decode(frame), frame.name)

@@ -53,7 +53,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class JobCard:
+class JobStatus:
     """A batch job as the page shows it. `total` is None while unknown; `output` is there once it is done."""
 
     job: str
@@ -74,7 +74,7 @@ class Atelier(Protocol):
         """Queue `source`, called `name` by its user; return the job. Raises `UsageError` for what cannot be painted."""
         ...
 
-    def jobs(self) -> list[JobCard]:
+    def jobs(self) -> list[JobStatus]:
         """Return all jobs, oldest first."""
         ...
 

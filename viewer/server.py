@@ -16,7 +16,7 @@ from aiohttp import web
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process.shutdown import joined
 from viewer.web import api, jobs, middleware, mjpeg
-from viewer.web.app_state import DESK, Desk, Parts
+from viewer.web.app_state import APP_STATE, AppState, Parts
 from viewer.web.websocket import Page
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _STOP_S = 5.0
 def make_app(parts: Parts) -> web.Application:
     """Return the whole application."""
     app = web.Application()
-    app[DESK] = Desk(parts)
+    app[APP_STATE] = AppState(parts)
     middleware.install(app, parts.access)
     for room in (api, jobs, mjpeg):
         room.add_routes(app)
@@ -103,31 +103,31 @@ class PageServer:
 
 
 async def _socket(request: web.Request) -> web.StreamResponse:
-    desk = request.app[DESK]
-    limits = desk.parts.limits
-    if len(desk.pages) >= limits.pages:
+    app_state = request.app[APP_STATE]
+    limits = app_state.parts.limits
+    if len(app_state.pages) >= limits.pages:
         return middleware.refuse(503, f"all {limits.pages} pages are taken")
     # JPEGs do not shrink; a message above the limit closes the socket before it is read.
     socket = web.WebSocketResponse(
         heartbeat=_HEARTBEAT_S, timeout=_CLOSE_S, compress=False, max_msg_size=limits.picture_bytes + 16
     )
     await socket.prepare(request)
-    await Page(desk, socket).run()
+    await Page(app_state, socket).run()
     return socket
 
 
 async def _census(app: web.Application) -> AsyncIterator[None]:
     # The first before anybody is served: a page's first state would be wrong without it.
-    await app[DESK].take_census()
-    task = asyncio.create_task(app[DESK].keep_census())
+    await app[APP_STATE].refresh()
+    task = asyncio.create_task(app[APP_STATE].keep_fresh())
     yield
     task.cancel()
 
 
 async def _hang_up(app: web.Application) -> None:
-    desk = app[DESK]
-    desk.is_closing = True
-    await asyncio.gather(*(page.hang_up() for page in tuple(desk.pages)))
+    app_state = app[APP_STATE]
+    app_state.is_closing = True
+    await asyncio.gather(*(page.hang_up() for page in tuple(app_state.pages)))
 
 
 def _bind(host: str, port: int) -> socket.socket:

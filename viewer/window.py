@@ -7,7 +7,7 @@ replaces the one that waits.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ServerFull, ServerGone, WireError
 from pipeline.flow.metrics import Rate
 from pipeline.protocol.codec import decode, encode_pixels
-from pipeline.protocol.frame import Codec, EncodedFrame, Look
-from pipeline.protocol.records import StreamCard
+from pipeline.protocol.frame import Codec, Look
+from pipeline.protocol.records import StreamRecord
 from viewer.broadcast import Broadcast, Shot
 
 Pixels = NDArray[np.uint8]
@@ -102,7 +102,7 @@ class Player:
     def __init__(
         self,
         broadcast: Broadcast,
-        card: StreamCard,
+        card: StreamRecord,
         canvas: Canvas,
         controls: Controls,
         *,
@@ -133,7 +133,7 @@ class Player:
 
     def _draw(self, shot: Shot) -> None:
         try:
-            self._painting = _decoded(shot, shot.data)
+            self._painting = _decoded(shot, shot.frame.data)
             source = _decoded(shot, shot.source) if shot.source and self._is_comparing else None
         except WireError as error:
             self._controls.say(str(error))
@@ -217,4 +217,4 @@ def beside(source: Pixels, painting: Pixels) -> Pixels:
 
 
 def _decoded(shot: Shot, data: bytes) -> Pixels:
-    return decode(EncodedFrame(shot.seq, shot.pts, Codec.MJPEG, shot.width, shot.height, data))
+    return decode(replace(shot.frame, data=data))

@@ -21,7 +21,7 @@ from pipeline.errors import WorkerLost
 from pipeline.flow.placement import Plan, Slot
 from pipeline.process.spawn import spawn
 from pipeline.protocol.queues import queue_of
-from pipeline.protocol.records import Rename, WorkerBeat
+from pipeline.protocol.records import Heartbeat, Rename
 from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Process(Protocol):
 class WorkerList(Protocol):
     """The part of the transport that tells who serves."""
 
-    def workers(self) -> list[WorkerBeat]: ...
+    def workers(self) -> list[Heartbeat]: ...
 
 
 class Spawn(Protocol):
@@ -63,7 +63,7 @@ class Spawn(Protocol):
 class Child:
     """One slot's worker: its name, its present process, and when it died lately (monotonic).
 
-    `heir`: who takes its slot once it has left, for which it has until `leave_by_s`.
+    `replacement`: who takes its slot once it has left, for which it has until `leave_by_s`.
     """
 
     slot: Slot
@@ -71,11 +71,11 @@ class Child:
     logfile: Path | None
     process: Process | None = None
     deaths_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DEATHS))
-    heir: "Child | None" = None
+    replacement: "Child | None" = None
     leave_by_s: float = 0.0
 
 
-class Fleet:
+class Launcher:
     """The workers of one plan on one machine. Owner: whoever calls `start`; it must call `stop` (or use `with`)."""
 
     def __init__(
@@ -121,7 +121,7 @@ class Fleet:
     ) -> None:
         self.stop()
 
-    def start(self, beats: Sequence[WorkerBeat] = ()) -> None:
+    def start(self, beats: Sequence[Heartbeat] = ()) -> None:
         """Start every worker. `beats`: workers that run already, whose names are taken."""
         taken = {beat.name for beat in beats}
         for slot in self._plan.slots:
@@ -131,16 +131,16 @@ class Fleet:
             self._children.append(child)
             self._start(child)
 
-    def heir_of(self, name: str, style: str, taken: Iterable[str]) -> str:
+    def replacement_of(self, name: str, style: str, taken: Iterable[str]) -> str:
         """Return what a worker of `style` in the slot of worker `name` would be called."""
         return _free_name(replace(self._child(name).slot, style=style), {*taken, *self.names})
 
     def move(self, rename: Rename) -> None:
-        """Have the old worker finish what it holds and leave; the new one, named by `heir_of`, takes its slot then."""
+        """Have the old worker finish what it holds and leave; then the new one (`replacement_of`) takes its slot."""
         child = self._child(rename.old)
-        if child.process is not None and child.heir is None:
+        if child.process is not None and child.replacement is None:
             slot = replace(child.slot, style=rename.new.partition("@")[0])
-            child.heir = self._prepare(slot, rename.new)
+            child.replacement = self._prepare(slot, rename.new)
             child.leave_by_s = self._clock() + _GRACE_S
             child.process.terminate()
 
@@ -160,17 +160,17 @@ class Fleet:
                 continue
             code = child.process.poll()
             if code is None:
-                if child.heir is not None and self._clock() > child.leave_by_s:
+                if child.replacement is not None and self._clock() > child.leave_by_s:
                     child.process.kill()
             elif code == EXIT_DRAINED:
                 child.process = None
                 log.info("worker=%s left, as it was told", child.name)
-            elif child.heir is not None:
-                log.info("worker=%s makes room for worker=%s", child.name, child.heir.name)
-                self._children[at] = child.heir
-                self._start(child.heir)
+            elif child.replacement is not None:
+                log.info("worker=%s makes room for worker=%s", child.name, child.replacement.name)
+                self._children[at] = child.replacement
+                self._start(child.replacement)
             else:
-                self._mend(child, code)
+                self._restart(child, code)
 
     def stop(self) -> None:
         """End all workers: each finishes the frame it holds, for at most ten seconds. Idempotent."""
@@ -202,11 +202,11 @@ class Fleet:
             logfile.unlink(missing_ok=True)
         return Child(slot, name, logfile)
 
-    def _mend(self, child: Child, code: int) -> None:
+    def _restart(self, child: Child, code: int) -> None:
         child.deaths_s.append(self._clock())
         if code == EXIT_CANNOT_START or _keeps_dying(child):
             child.process = None
-            raise WorkerLost(_obituary(child, code))
+            raise WorkerLost(_failure_message(child, code))
         log.warning("worker=%s ended with %d; starting it again", child.name, code)
         self._start(child)
 
@@ -261,7 +261,7 @@ def _keeps_dying(child: Child) -> bool:
     return len(deaths) == _DEATHS and deaths[-1] - deaths[0] <= _DEATHS_WITHIN_S
 
 
-def _obituary(child: Child, code: int) -> str:
+def _failure_message(child: Child, code: int) -> str:
     if code == EXIT_CANNOT_START:
         # Its last line says why, and whose name it is.
         return f"a worker cannot start: {_tail(child.logfile, 1) or child.name}"

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from pipeline.errors import ServerFull, ServerGone
 from workers.exit_codes import EXIT_HUNG
-from workers.periodic import Ticker
+from workers.periodic import Periodic
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Leases:
         self._end_process = end_process
         self._lock = threading.Lock()
         self._held: set[Hold] = set()
-        self._ticker = Ticker("leases", renew_s, self.tick)
+        self._ticker = Periodic("leases", renew_s, self.tick)
 
     @property
     def lease_ms(self) -> int:

@@ -7,14 +7,14 @@ from typing import Self
 from pipeline.flow.placement import Plan, place, require_room
 from pipeline.flow.worker_health import why_nobody_paints
 from pipeline.process.config import runtime_dir, settings
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.server.broker import Broker
 from workers.devices import Nvml, cores, find_devices
-from workers.launch import Fleet
+from workers.launch import Launcher
 from workers.styles import Style
 
 
-class Crew:
+class LocalWorkers:
     """Own workers for the styles nobody serves; with `workers` given, for all styles, so many in all."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Crew:
         if self._fleet is not None:
             self._fleet.poll()
 
-    def _prepare(self, styles: Sequence[Style], workers: int | None) -> Fleet | None:
+    def _prepare(self, styles: Sequence[Style], workers: int | None) -> Launcher | None:
         if not styles:
             return None
         conf = settings()
@@ -64,10 +64,10 @@ class Crew:
         for message in plan.messages:
             self._say(message)
         weights = {style.name: path for style in styles if (path := style.own_weights)}
-        return Fleet(plan, self._broker.url, weights=weights, logs=runtime_dir() / "logs")
+        return Launcher(plan, self._broker.url, weights=weights, logs=runtime_dir() / "logs")
 
 
-def _say_who_is_missing(styles: Sequence[str], beats: Sequence[WorkerBeat], say: Callable[[str], None]) -> None:
+def _say_who_is_missing(styles: Sequence[str], beats: Sequence[Heartbeat], say: Callable[[str], None]) -> None:
     away = {beat.away_from for beat in beats}
     for style in styles:
         if style in away:

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 _JOIN_S = 10.0
 
 
-class Ticker:
+class Periodic:
     """Calls `tick` every `period_s` in a daemon thread; what `tick` raises is logged and the thread goes on."""
 
     def __init__(self, name: str, period_s: float, tick: Callable[[], None]) -> None:

@@ -18,14 +18,14 @@ import psutil
 
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
 from pipeline.flow.metrics import Histogram
-from pipeline.protocol.records import Claim, WorkerBeat
+from pipeline.protocol.records import Claim, Heartbeat
 from pipeline.protocol.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.engine import is_device_lost
 from workers.exit_codes import EXIT_BROKEN
 from workers.health import SUSPECT_AFTER, Health
 from workers.leases import Leases
 from workers.painter import Painter, Painting, self_test
-from workers.periodic import Ticker
+from workers.periodic import Periodic
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Server(Protocol):
     def publish(self, stream: str, seq: int, document: bytes, stages: Stages) -> bool: ...
     def release(self, stream: str, seq: int, worker: str, reason: str) -> None: ...
     def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool: ...
-    def beat_worker(self, beat: WorkerBeat) -> None: ...
+    def send_heartbeat(self, beat: Heartbeat) -> None: ...
     def forget_worker(self, name: str) -> None: ...
     def keep_open(self, connections: int) -> None: ...
 
@@ -90,7 +90,7 @@ class PaintService:
         #: Memory in use on the whole device; the composition root knows how to ask.
         self.device_bytes: Callable[[], int] = lambda: 0
         self._known_bytes, self._asked_s = 0, float("-inf")
-        self._beats = Ticker("beats", BEAT_S, self._beat)
+        self._beats = Periodic("beats", BEAT_S, self._beat)
 
     def start(self) -> None:
         """Start renewing leases and giving signs of life."""
@@ -235,7 +235,7 @@ class PaintService:
         painted, fps = self._painted.mark(now_s)
         busy = min(1.0, self._work_s.mark(now_s)[1] / who.threads)
         paint_s, paint_counts = self._paint_s.told()
-        beat = WorkerBeat(
+        beat = Heartbeat(
             who.name,
             # Nobody is to count on it while it stays out of its queues.
             "" if self._note else who.style,
@@ -255,7 +255,7 @@ class PaintService:
             wire_version=WIRE_VERSION,
         )
         try:
-            self._server.beat_worker(beat)
+            self._server.send_heartbeat(beat)
         except (ServerGone, ServerFull) as error:
             log.info("no sign of life given: %s", error)
 

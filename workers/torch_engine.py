@@ -29,7 +29,7 @@ _WARM_UPS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NetworkProperties:
     """What `stylize` must know of a network."""
 
     multiple: int
@@ -38,9 +38,9 @@ class Facts:
 
 
 # bytes_per_px: resident memory of one fp32 pass on the CPU, measured: 68 at 1920×1080; classic 927 at 1280×720.
-_OURS = Facts(STRIDE_PX, RECEPTIVE_FIELD_PX, 80)
+_OURS = NetworkProperties(STRIDE_PX, RECEPTIVE_FIELD_PX, 80)
 # Instance norm takes its statistics from what it is given: tiles of a classic style differ a little in tone.
-_CLASSIC = Facts(4, 64, 1000)
+_CLASSIC = NetworkProperties(4, 64, 1000)
 
 
 def load_torch_engine(path: Path, *, device: str, threads: int) -> Engine:
@@ -61,7 +61,7 @@ def load_torch_engine(path: Path, *, device: str, threads: int) -> Engine:
 class TorchEngine:
     """A network on the CPU, one picture at a time."""
 
-    def __init__(self, network: nn.Module, facts: Facts, *, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: nn.Module, facts: NetworkProperties, *, dtype: torch.dtype = torch.float32) -> None:
         self.multiple, self.overlap_px, self.bytes_per_px = facts.multiple, facts.overlap_px, facts.bytes_per_px
         self.canvas = canvas_of(network)
         self._step = painting_step(network, dtype)
@@ -101,14 +101,16 @@ def painting_step(network: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], 
 class CudaEngine:
     """A network on one GPU. Any number of threads may call `paint`; their copies and the painting overlap."""
 
-    def __init__(self, network: nn.Module, facts: Facts, *, device: str, dtype: torch.dtype = torch.float16) -> None:
+    def __init__(
+        self, network: nn.Module, facts: NetworkProperties, *, device: str, dtype: torch.dtype = torch.float16
+    ) -> None:
         self.multiple, self.overlap_px, self.bytes_per_px = facts.multiple, facts.overlap_px, facts.bytes_per_px
         self.canvas = canvas_of(network)
         self._device = torch.device(device)
         self._step = painting_step(network.to(self._device), dtype)
         self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         self._lock = threading.Lock()
-        self._passes: OrderedDict[tuple[int, int], Pass] = OrderedDict()
+        self._passes: OrderedDict[tuple[int, int], CapturedGraph] = OrderedDict()
         self._lanes = threading.local()
 
     def paint(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -141,14 +143,14 @@ class CudaEngine:
             self._passes.clear()
             torch.cuda.empty_cache()
 
-    def _lane(self, height: int, width: int) -> "Lane":
-        lane: Lane | None = getattr(self._lanes, "lane", None)
+    def _lane(self, height: int, width: int) -> "TransferBuffers":
+        lane: TransferBuffers | None = getattr(self._lanes, "lane", None)
         if lane is None or lane.frame.shape[:2] != (height, width):
-            lane = Lane(height, width, self._device)
+            lane = TransferBuffers(height, width, self._device)
             self._lanes.lane = lane
         return lane
 
-    def _pass(self, height: int, width: int) -> "Pass":
+    def _pass(self, height: int, width: int) -> "CapturedGraph":
         size = (height, width)
         if size in self._passes:
             self._passes.move_to_end(size)
@@ -157,11 +159,11 @@ class CudaEngine:
             # A graph must not go while it runs.
             self._stream.synchronize()
             self._passes.popitem(last=False)
-        self._passes[size] = Pass(self._step, height, width, self._stream)
+        self._passes[size] = CapturedGraph(self._step, height, width, self._stream)
         return self._passes[size]
 
 
-class Pass:
+class CapturedGraph:
     """The network captured for one picture size: copy into `frame`, replay `graph`, copy out of `painted`."""
 
     def __init__(self, step: Callable[[Tensor], Tensor], height: int, width: int, stream: torch.cuda.Stream) -> None:
@@ -176,7 +178,7 @@ class Pass:
             self.painted = step(self.frame)
 
 
-class Lane:
+class TransferBuffers:
     """One thread's way to the GPU and back: a stream, pinned host buffers, and device buffers, for one picture size."""
 
     def __init__(self, height: int, width: int, device: torch.device) -> None:

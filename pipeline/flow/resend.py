@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.protocol.records import Loss
+from pipeline.protocol.records import DropReason
 
 # A frame still unclaimed this long after a later one was claimed has lost its ticket.
 OVERTAKEN_MS = 1000
@@ -46,7 +46,7 @@ class Overdue:
 
     seq: int
     score: float
-    loss: Loss
+    loss: DropReason
     reason: str
 
 
@@ -90,6 +90,6 @@ def overdue(scores: Mapping[int, float], now_ms: int) -> Iterator[Overdue]:
     """Yield the live frames to give up: a live frame is never sent again."""
     for seq, score in sorted(scores.items()):
         if 0 < score < now_ms:
-            yield Overdue(seq, score, Loss.WORKER, "its worker died or gave it back")
+            yield Overdue(seq, score, DropReason.WORKER, "its worker died or gave it back")
         elif score <= 0 and now_ms + score > LIVE_WAIT_MS:
-            yield Overdue(seq, score, Loss.TIMEOUT, "no worker took it in time")
+            yield Overdue(seq, score, DropReason.TIMEOUT, "no worker took it in time")

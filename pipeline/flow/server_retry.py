@@ -11,14 +11,14 @@ from pipeline.errors import PipelineError, ServerGone
 log = logging.getLogger(__name__)
 
 
-class Outage:
+class OutageTimer:
     """The server's absence as one party sees it."""
 
     def __init__(self, wait_s: float, clock: Callable[[], float]) -> None:
         self._wait_s, self._clock = wait_s, clock
         self._since_s: float | None = None
 
-    def note(self, error: PipelineError) -> None:
+    def record(self, error: PipelineError) -> None:
         """Note a failed call. Raises `ServerGone` once the outage has lasted longer than the job waits."""
         now_s = self._clock()
         if self._since_s is None:
@@ -27,7 +27,7 @@ class Outage:
         elif now_s - self._since_s > self._wait_s:
             raise ServerGone(f"no server for {self._wait_s:.0f} s: {error}") from error
 
-    def over(self) -> None:
+    def clear(self) -> None:
         """Note a call that worked."""
         if self._since_s is not None:
             log.warning("the server is back after %.1f s", self._clock() - self._since_s)

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from pipeline.protocol.frame import Codec
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Stages, version_of
 
 # Frames over which a worker's times are taken: one packet that was lost on its line says nothing of the next frame.
@@ -36,7 +36,7 @@ class LiveWindow:
     places: int
 
 
-def live_places(painters: Sequence[WorkerBeat], round_trip_s: float) -> int:
+def live_places(painters: Sequence[Heartbeat], round_trip_s: float) -> int:
     """Return how many places a style's live window has for a producer `round_trip_s` from the server.
 
     One for each painting thread. From far away one more that waits its turn, and as many as are painted until a place
@@ -54,7 +54,7 @@ def window_size(painting_threads: int) -> int:
     return 2 * max(1, painting_threads) + 4
 
 
-def raw_bytes(window: int, painters: Sequence[WorkerBeat], server_bytes: int, most_bytes: int) -> int:
+def raw_bytes(window: int, painters: Sequence[Heartbeat], server_bytes: int, most_bytes: int) -> int:
     """Return up to how many bytes a file's frame crosses this machine's own server as raw pixels; 0: none may.
 
     `server_bytes`: the server's memory. A whole window takes a tenth of it at most, and as much again while it is read,
@@ -83,7 +83,7 @@ class Holds:
         kept.append((work_ms, answer_ms))
         self._times_ms[stages.worker] = kept
 
-    def wider(self, painters: Sequence[WorkerBeat]) -> int:
+    def wider(self, painters: Sequence[Heartbeat]) -> int:
         """Return by how many frames the window has to be wider than `window_size` for these painters.
 
         By none where all are alike and near: each paints one frame while the slowest holds its own.

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 
 
-def why_nobody_paints(style: str, workers: Sequence[WorkerBeat]) -> str:
+def why_nobody_paints(style: str, workers: Sequence[Heartbeat]) -> str:
     """Return why a style's frames wait and what to do, "" while somebody serves it."""
     if any(beat.style == style for beat in workers):
         return ""
@@ -15,6 +15,6 @@ def why_nobody_paints(style: str, workers: Sequence[WorkerBeat]) -> str:
     return f"no worker of {style} can read what waits ({away[0].note}); install the newer power-painter on {hosts}"
 
 
-def older_workers(style: str, workers: Sequence[WorkerBeat]) -> list[WorkerBeat]:
+def older_workers(style: str, workers: Sequence[Heartbeat]) -> list[Heartbeat]:
     """Return the workers of a style that cannot read its tickets and leave them to newer ones."""
     return [beat for beat in workers if beat.away_from == style]

@@ -18,7 +18,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class InFlight:
     """A stream's state as its producer sees it, in one look."""
 
     now_ms: int
@@ -30,7 +30,7 @@ class Flight:
     failures: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
-class Fate(StrEnum):
+class SubmitOutcome(StrEnum):
     """What became of a live frame, in the server's spelling."""
 
     UNKNOWN = "unknown"  # the server does not know the stream: open it again
@@ -39,7 +39,7 @@ class Fate(StrEnum):
     HAD = "had"  # a frame of this number is in flight already, or was
 
 
-class Loss(StrEnum):
+class DropReason(StrEnum):
     """Why a live frame was dropped (what it waited for when a newer one came, or what it met), or failed after that."""
 
     CAPACITY = "capacity"  # all places of the style were taken
@@ -51,13 +51,13 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Placing:
+class SubmitResult:
     """The answer to a live frame. `is_free`: the stream's next frame would find a place now.
 
     `seq`: the newest ever put in flight, -1 before the first. `style` and `look` are wished for the next frame.
     """
 
-    fate: Fate
+    fate: SubmitOutcome
     is_free: bool
     seq: int
     style: str
@@ -65,7 +65,7 @@ class Placing:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PaintedEntry:
     """One entry of a painted stream. `kind`: painted (with frame and stages) or failed (with reason)."""
 
     entry_id: bytes
@@ -79,7 +79,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamCard:
+class StreamRecord:
     """A stream as viewers see it. Always: captured = dropped + painted + failed + in_flight."""
 
     name: str
@@ -97,12 +97,12 @@ class StreamCard:
     # Of a file: how many frames it has, 0 where its source does not say.
     frames: int = 0
     # `dropped` and `failed` by cause.
-    drops: Mapping[Loss, int] = field(default_factory=dict)
-    failures: Mapping[Loss, int] = field(default_factory=dict)
+    drops: Mapping[DropReason, int] = field(default_factory=dict)
+    failures: Mapping[DropReason, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerBeat:
+class Heartbeat:
     """A worker's sign of life. `fps` over its last seconds; `rss_bytes` its resident memory.
 
     `busy` is the share (0–1) of those seconds in which it decoded, painted or encoded, over all its threads. One that
@@ -130,7 +130,7 @@ class WorkerBeat:
     wire_version: int = 0
 
 
-def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
+def parse_heartbeat(found: Mapping[bytes, bytes]) -> Heartbeat:
     kinds: dict[str, Callable[[str], Any]] = {
         "threads": int,
         "fps": float,
@@ -147,11 +147,11 @@ def parse_beat(found: Mapping[bytes, bytes]) -> WorkerBeat:
         kind = kinds.get(name, str)
         return kind(found.get(name.encode(), b"" if kind is str else b"0").decode())
 
-    return WorkerBeat(**{f.name: read(f.name) for f in fields(WorkerBeat)})
+    return Heartbeat(**{f.name: read(f.name) for f in fields(Heartbeat)})
 
 
-def parse_entry(entry_id: bytes, raw: Mapping[bytes, bytes]) -> Entry:
-    return Entry(
+def parse_painted(entry_id: bytes, raw: Mapping[bytes, bytes]) -> PaintedEntry:
+    return PaintedEntry(
         entry_id=entry_id,
         kind=raw.get(b"kind", b"").decode(),
         seq=int(raw.get(b"seq", b"-1")),
@@ -182,23 +182,23 @@ def parse_look(strength: bytes | None, keep_colours: bytes | None) -> Look:
     return Look(float(strength or 1.0), keep_colours == b"1")
 
 
-def parse_placing(
+def parse_submit_result(
     fate: bytes,
     is_free: int,
     seq: bytes | int,
     style: bytes | None = None,
     strength: bytes | None = None,
     keep_colours: bytes | None = None,
-) -> Placing:
+) -> SubmitResult:
     look = parse_look(strength, keep_colours)
-    return Placing(Fate(fate.decode()), bool(is_free), int(seq), (style or b"").decode(), look)
+    return SubmitResult(SubmitOutcome(fate.decode()), bool(is_free), int(seq), (style or b"").decode(), look)
 
 
-def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight: int) -> StreamCard:
+def parse_stream(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight: int) -> StreamRecord:
     def count(key: bytes) -> int:
         return int(facts.get(key, b"0"))
 
-    return StreamCard(
+    return StreamRecord(
         name=name,
         mode=facts.get(b"mode", b"").decode(),
         style=facts.get(b"style", b"").decode(),
@@ -214,19 +214,19 @@ def parse_card(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight:
         frames=count(b"frames"),
         drops=parse_drops(facts.get(b"drops", b"").decode()),
         # Counted one by one, by whoever gives a frame up.
-        failures={loss: found for loss in Loss if (found := count(f"failed:{loss}".encode()))},
+        failures={loss: found for loss in DropReason if (found := count(f"failed:{loss}".encode()))},
     )
 
 
-def drops_fact(drops: Mapping[Loss, int]) -> str:
+def drops_fact(drops: Mapping[DropReason, int]) -> str:
     """Return the drops as the stream's hash holds them: `capacity=3 server=1`."""
     return " ".join(f"{cause}={count}" for cause, count in drops.items())
 
 
-def parse_drops(text: str) -> dict[Loss, int]:
+def parse_drops(text: str) -> dict[DropReason, int]:
     """Read `drops_fact`; causes that a later version may know are left out."""
     pairs = (pair.partition("=") for pair in text.split())
-    return {Loss(cause): int(count) for cause, _, count in pairs if cause in set(Loss) and int(count)}
+    return {DropReason(cause): int(count) for cause, _, count in pairs if cause in set(DropReason) and int(count)}
 
 
 def number(score: float) -> str:

@@ -33,7 +33,7 @@ def create_app(broker_url: str = "") -> Celery:
     return app
 
 
-def tell_to_leave(app: Celery, workers: Sequence[str]) -> None:
+def ask_to_leave(app: Celery, workers: Sequence[str]) -> None:
     """Have workers finish what they hold and leave. Raises `ServerGone`; telling them twice does no harm."""
     try:
         app.control.broadcast(LEAVE, destination=list(workers))

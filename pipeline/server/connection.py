@@ -140,7 +140,7 @@ def translated() -> Iterator[None]:
         raise
 
 
-def hear(subscription: Any, end_s: float) -> bytes | None:
+def receive(subscription: Any, end_s: float) -> bytes | None:
     """Return the next message of a subscription, None when there was none by `end_s` (monotonic)."""
     while True:
         left_s = max(0.0, end_s - time.monotonic())

@@ -35,19 +35,19 @@ from pipeline.protocol.frame import EncodedFrame
 from pipeline.protocol.queues import failures_key, window_keys
 from pipeline.protocol.records import (
     Claim,
-    Flight,
-    Loss,
-    Placing,
+    DropReason,
+    Heartbeat,
+    InFlight,
     Rename,
-    WorkerBeat,
+    SubmitResult,
     drops_fact,
     number,
     parse_failures,
-    parse_placing,
+    parse_submit_result,
 )
 from pipeline.protocol.wire import Message, Stages, pack_frame, pack_stages
-from pipeline.server.connection import hear, script, translated
-from pipeline.server.viewer_transport import STREAM_TTL_MS, WORKER_TTL_MS, Viewing
+from pipeline.server.connection import receive, script, translated
+from pipeline.server.viewer_transport import STREAM_TTL_MS, WORKER_TTL_MS, ViewerTransport
 
 # A place in the live window outlives its frame's longest wait and lease; only a dead producer leaves one so long.
 _PLACE_MS = 10_000
@@ -59,7 +59,7 @@ _TURN_MS = 5_000
 MOVE_MS = 60_000
 
 
-class Transport(Viewing):
+class Transport(ViewerTransport):
     """The server as those know it who send frames, paint them and bring workers; a viewer's part comes along."""
 
     def __init__(self, client: "redis.Redis") -> None:
@@ -100,7 +100,7 @@ class Transport(Viewing):
         with translated():
             return bool(self._submit(keys=keys, args=[document, seq, STREAM_TTL_MS, score, ticket.body]))
 
-    def flight(self, stream: str, queue: str) -> Flight:
+    def in_flight(self, stream: str, queue: str) -> InFlight:
         """Return everything a producer decides resends from, read at one moment."""
         with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.time()
@@ -110,7 +110,7 @@ class Transport(Viewing):
             batch.info("server")
             batch.hgetall(failures_key(stream))
             (seconds, micros), exists, length, scores, server, failures = batch.execute()
-        return Flight(
+        return InFlight(
             now_ms=seconds * 1000 + micros // 1000,
             run_id=str(server["run_id"]),
             exists=bool(exists),
@@ -149,13 +149,13 @@ class Transport(Viewing):
             self._redis.zrem(f"live:{style}", f"{stream}:{seq}")
             self._redis.publish(f"credit:{style}", "")
 
-    def ask_place(self, stream: str, window: LiveWindow) -> Placing:
+    def ask_place(self, stream: str, window: LiveWindow) -> SubmitResult:
         """Ask for a place for a frame that waits; the stream served longest ago goes first. Nothing is taken yet."""
         return self._place(stream, window, b"", -1, 0, "", 0, 0)
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Loss, int]
-    ) -> Placing:
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[DropReason, int]
+    ) -> SubmitResult:
         """Put a frame in flight if there is a place for it; if not, the stream asks for one.
 
         `drops` counts since the stream began. The same `seq` again changes nothing.
@@ -171,14 +171,14 @@ class Transport(Viewing):
         seq: int,
         *told: int | str,
         ticket: Message | None = None,
-    ) -> Placing:
+    ) -> SubmitResult:
         keys = [f"frame:{stream}:{seq}", f"inflight:{stream}", f"stream:{stream}", *window_keys(window.style)]
         asked = (stream, window.places, STREAM_TTL_MS, _PLACE_MS, _ASKING_MS, f"credit:{window.style}")
         # The ticket and its queue come last: whoever only asks names none.
         queue, body = ([ticket.queue], [ticket.body]) if ticket else ([], [])
         with translated():
             found = self._submit_live(keys=[*keys, *queue], args=[document, seq, *told, *asked, *body])
-        return parse_placing(*found)
+        return parse_submit_result(*found)
 
     def give_up(self, style: str, stream: str, found: Overdue) -> bool:
         """Publish a tombstone for a live frame, unless it moved on."""
@@ -195,7 +195,7 @@ class Transport(Viewing):
 
             def wait(timeout_s: float) -> bool:
                 end_s = time.monotonic() + timeout_s
-                while (heard := hear(wakeups, end_s)) is not None:
+                while (heard := receive(wakeups, end_s)) is not None:
                     if heard in calls:
                         return True
                 return False
@@ -239,10 +239,10 @@ class Transport(Viewing):
     def fail(self, stream: str, seq: int, reason: str, style: str = "") -> bool:
         """Publish a tombstone in place of a claimed frame. False: it is no longer ours."""
         held = self._leases.pop((stream, seq), None)
-        end = ("failed", Loss.FAULT, "reason", reason[:500])
+        end = ("failed", DropReason.FAULT, "reason", reason[:500])
         return held is not None and self._finish(stream, seq, str(held), style, end)
 
-    def beat_worker(self, beat: WorkerBeat) -> None:
+    def send_heartbeat(self, beat: Heartbeat) -> None:
         """Give a worker's sign of life."""
         with translated(), self._redis.pipeline(transaction=True) as batch:
             batch.hset(f"worker:{beat.name}", mapping=asdict(beat))

@@ -9,7 +9,15 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from pipeline.protocol.frame import Look
-from pipeline.protocol.records import Entry, StreamCard, WorkerBeat, look_facts, parse_beat, parse_card, parse_entry
+from pipeline.protocol.records import (
+    Heartbeat,
+    PaintedEntry,
+    StreamRecord,
+    look_facts,
+    parse_heartbeat,
+    parse_painted,
+    parse_stream,
+)
 from pipeline.server.connection import open_client, translated
 
 # A stream whose producer gave no sign for this long is over; its keys go by themselves.
@@ -19,7 +27,7 @@ WORKER_TTL_MS = 6_000
 COMPARE_MS = 5_000
 
 
-class Viewing:
+class ViewerTransport:
     """The server as a viewer knows it; threads may share it. Every method raises `ServerGone` or `ServerFull`."""
 
     def __init__(self, client: Any) -> None:
@@ -54,7 +62,7 @@ class Viewing:
             seconds, micros = self._redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def workers(self) -> list[WorkerBeat]:
+    def workers(self) -> list[Heartbeat]:
         """Return the workers that gave a sign within the last 6 s, by name; older ones are forgotten."""
         with translated():
             now = self.now_ms()
@@ -63,9 +71,9 @@ class Viewing:
             with self._redis.pipeline(transaction=False) as batch:
                 for name in names:
                     batch.hgetall(f"worker:{name}")
-                return [parse_beat(found) for found in batch.execute() if found]
+                return [parse_heartbeat(found) for found in batch.execute() if found]
 
-    def streams(self) -> list[StreamCard]:
+    def streams(self) -> list[StreamRecord]:
         """Return the streams whose producers gave a sign of life within their time, by name."""
         with translated():
             now = self.now_ms()
@@ -78,7 +86,7 @@ class Viewing:
                 found = batch.execute()
         pairs = zip(signs, found[::2], found[1::2], strict=True)
         cards = [
-            parse_card(name.decode(), (now - sign) / 1000, facts, flying)
+            parse_stream(name.decode(), (now - sign) / 1000, facts, flying)
             for (name, sign), facts, flying in pairs
             if facts
         ]
@@ -104,25 +112,25 @@ class Viewing:
 
     # -- what was painted ----------------------------------------------------------------------------------------------
 
-    def newest(self, stream: str) -> Entry | None:
+    def newest(self, stream: str) -> PaintedEntry | None:
         """Return the newest painted entry of `stream`, None before the first."""
         with translated():
             found = self._redis.xrevrange(f"painted:{stream}", count=1)
-        return parse_entry(*found[0]) if found else None
+        return parse_painted(*found[0]) if found else None
 
-    def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[Entry]:
+    def read(self, stream: str, after: bytes, *, block_ms: int, count: int = 16) -> list[PaintedEntry]:
         """Return painted entries later than `after` (b"0-0": from the oldest kept), waiting `block_ms` for one."""
         with translated():
             found = self._redis.xread({f"painted:{stream}": after}, count=count, block=block_ms)
-        return [parse_entry(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
+        return [parse_painted(entry_id, raw) for entry_id, raw in found[0][1]] if found else []
 
-    def read_many(self, cursors: Mapping[str, bytes], *, block_ms: int) -> dict[str, list[Entry]]:
+    def read_many(self, cursors: Mapping[str, bytes], *, block_ms: int) -> dict[str, list[PaintedEntry]]:
         """Return painted entries of several streams, each later than its cursor, waiting `block_ms` for one."""
         if not cursors:
             return {}
         with translated():
             found = self._redis.xread({f"painted:{name}": after for name, after in cursors.items()}, block=block_ms)
-        return {key.decode().partition(":")[2]: [parse_entry(*item) for item in items] for key, items in found or []}
+        return {key.decode().partition(":")[2]: [parse_painted(*item) for item in items] for key, items in found or []}
 
     # -- what is wished ------------------------------------------------------------------------------------------------
 

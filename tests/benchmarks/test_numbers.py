@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import pages, readme_table, report, suite
-from benchmarks.harness import Plan, ground, picture, private_settings
+from benchmarks.harness import Plan, harness, picture, private_settings
 from benchmarks.throughput import push_through
 from commands.bench import bench
 
@@ -86,7 +86,7 @@ def test_an_installed_package_without_benchmarks_says_so(tmp_path: Path) -> None
 @pytest.mark.system
 def test_every_frame_comes_through_the_bare_pipe_once() -> None:
     before = dict(os.environ)
-    with private_settings(), ground("test-bytes", 1, events=True) as on:
+    with private_settings(), harness("test-bytes", 1, events=True) as on:
         run = push_through(on.broker, "test-bytes", picture(), FRAMES)
         assert set(on.pids) == {"server", "worker 1"}
     assert (run.frames, run.resubmitted) == (FRAMES, 0)

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from pipeline.errors import PipelineError
-from pipeline.protocol.records import StreamCard
+from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Limits
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
@@ -111,7 +111,7 @@ class Watcher:
             self._came.wait(1)
             self._came.clear()
             if (shot := self.watch.take()) is not None:
-                self.seen.append((time.monotonic(), shot.seq))
+                self.seen.append((time.monotonic(), shot.frame.seq))
 
 
 class Stage:
@@ -208,7 +208,7 @@ class Stage:
         except PipelineError:
             return []
 
-    def card(self, stream: str = "cam") -> StreamCard | None:
+    def card(self, stream: str = "cam") -> StreamRecord | None:
         """A stream as viewers see it, None while there is none or no server."""
         try:
             return next((card for card in self.transport.streams() if card.name == stream), None)
@@ -219,7 +219,7 @@ class Stage:
         """The streams a viewer is shown."""
         return [card.name for card in self._broadcast.streams()]
 
-    def file_card(self) -> StreamCard | None:
+    def file_card(self) -> StreamRecord | None:
         """The one file that is painted."""
         try:
             return next((card for card in self.transport.streams() if card.mode == "file"), None)
@@ -250,7 +250,7 @@ class Stage:
         self.wait(lambda: len(watcher.since(now_s)) >= pictures, f"{watcher.watch.stream} goes on", within_s + 5)
         assert watcher.stall_s(now_s) < within_s
 
-    def require_sound(self, watcher: Watcher | None = None) -> StreamCard:
+    def require_sound(self, watcher: Watcher | None = None) -> StreamRecord:
         """Require that each captured frame has one fate, and that a viewer saw them in order; return the stream."""
         card = self.card()
         assert card is not None
@@ -280,7 +280,7 @@ def in_order(seqs: list[int]) -> bool:
     return all(later > earlier for earlier, later in pairwise(seqs))
 
 
-def sum_holds(card: StreamCard) -> bool:
+def sum_holds(card: StreamRecord) -> bool:
     """Whether each captured frame has one fate, and each that was lost one cause."""
     losses = (sum(card.drops.values()), sum(card.failures.values()))
     fates = card.dropped + card.painted + card.failed + card.in_flight

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from pipeline.protocol.records import Loss
+from pipeline.protocol.records import DropReason
 from pipeline.protocol.wire import unpack_stages
 from pipeline.server.connection import open_client
 from tests.faults.conftest import Film
@@ -47,7 +47,7 @@ def test_a_server_at_maxmemory(stage: Stage, film: Film, tmp_path: Path) -> None
     card = stage.require_sound(watcher)
     # 25 a second come in; a second's worth at least had no place.
     assert card.dropped - before.dropped > 25
-    assert card.drops[Loss.SERVER] > 25
+    assert card.drops[DropReason.SERVER] > 25
     # Only what was on its way at that moment: a window of three, and a ticket that found no room.
     assert card.failed - before.failed <= 5
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from fleet.prometheus import Fleet
+from fleet.prometheus import FleetCollector
 from pipeline.errors import ServerGone
 from pipeline.process.spawn import spawn
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, binary, free_port
@@ -86,10 +86,10 @@ def test_the_boards_questions_are_understood(tmp_path: Path) -> None:
 
 
 def test_board_alerts_and_autoscaler_ask_for_numbers_that_are_told(transport: Transport) -> None:
-    transport.beat_worker(WorkerBeat("wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, busy=0.5, host="desk"))
+    transport.send_heartbeat(Heartbeat("wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, busy=0.5, host="desk"))
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
     ends = {"counter": "_total", "histogram": "_bucket"}
-    told = {metric.name + ends.get(metric.type, "") for metric in Fleet(transport, []).collect()}
+    told = {metric.name + ends.get(metric.type, "") for metric in FleetCollector(transport, []).collect()}
     texts = [
         *_questions(),
         (DOCKER / "prometheus" / "rules.yaml").read_text(),

@@ -55,7 +55,7 @@ def test_a_machine_gives_its_own_workers_only() -> None:
 
 def test_a_want_counts_once_it_has_held_and_is_forgotten_slowly() -> None:
     memory = Memory()
-    seen = [memory.note([need("a", 1, wanted)])[0] for wanted in [4, 4, 4, 0, 0, 0]]
+    seen = [memory.record([need("a", 1, wanted)])[0] for wanted in [4, 4, 4, 0, 0, 0]]
     assert [one.least for one in seen] == [0, 0, 4, 0, 0, 0]
     assert [one.most for one in seen] == [4, 4, 4, 4, 4, 0]
     assert LOOKS == 3

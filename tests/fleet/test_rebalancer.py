@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.rebalancer import Follower
-from pipeline.protocol.records import Rename, WorkerBeat
+from fleet.rebalancer import Rebalancer
+from pipeline.protocol.records import Heartbeat, Rename
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
@@ -106,10 +106,10 @@ class PaperFleet:
         self.names = [name]
         self.moved: list[Rename] = []
 
-    def heir_of(self, name: str, style: str, taken: Iterable[str]) -> str:
-        heir = f"{style}@{name.partition('@')[2]}"
-        assert heir not in taken
-        return heir
+    def replacement_of(self, name: str, style: str, taken: Iterable[str]) -> str:
+        replacement = f"{style}@{name.partition('@')[2]}"
+        assert replacement not in taken
+        return replacement
 
     def move(self, rename: Rename) -> None:
         self.moved.append(rename)
@@ -117,9 +117,9 @@ class PaperFleet:
 
 def test_of_eight_racing_launchers_one_stays_with_the_live_stream(server: EmbeddedServer, transport: Transport) -> None:
     fleets = [PaperFleet(f"wave@cpu0.host{n}") for n in range(8)]
-    transport.beat_worker(WorkerBeat("starry@cpu0.desk", "starry", "cpu", 1, fps=5.0, busy=1.0))
+    transport.send_heartbeat(Heartbeat("starry@cpu0.desk", "starry", "cpu", 1, fps=5.0, busy=1.0))
     for fleet in fleets:
-        transport.beat_worker(WorkerBeat(fleet.names[0], "wave", "cpu", 1, fps=0.5, busy=0.1))
+        transport.send_heartbeat(Heartbeat(fleet.names[0], "wave", "cpu", 1, fps=0.5, busy=0.1))
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
     transport.open_stream("film", {"maxlen": 4, "style": "starry", "mode": "file", "frames": 1_000_000})
     together = threading.Barrier(len(fleets))
@@ -127,7 +127,7 @@ def test_of_eight_racing_launchers_one_stays_with_the_live_stream(server: Embedd
     def follow(fleet: PaperFleet) -> None:
         now_s = 0
         own = Transport.connect(server.url)
-        follower = Follower(own, fleet, ["starry", "wave"], every_s=1, clock=lambda: now_s)
+        follower = Rebalancer(own, fleet, ["starry", "wave"], every_s=1, clock=lambda: now_s)
         for now_s in range(20):  # noqa: B007 - the follower's clock
             together.wait(10)
             follower.poll()

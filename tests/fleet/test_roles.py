@@ -12,11 +12,11 @@ import redis
 from PIL import Image
 from redis.exceptions import NoPermissionError
 
-from fleet.stats import demand_glance
+from fleet.stats import take_demand_snapshot
 from pipeline.flow.window import LiveWindow
 from pipeline.process.config import settings
 from pipeline.protocol.frame import Look
-from pipeline.protocol.records import Fate, Loss, Placing, Rename
+from pipeline.protocol.records import DropReason, Rename, SubmitOutcome, SubmitResult
 from pipeline.protocol.wire import Message, Stages, pack_frame
 from pipeline.server.connection import answers, open_client
 from pipeline.server.transport import Transport
@@ -100,9 +100,9 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     only_one = LiveWindow("wave", 1)
     with live.credits("wave", "desk") as called:
         placing = live.submit_live(
-            "desk", FRAME, Message("style.wave.live", b""), window=only_one, drops={Loss.CAPACITY: 1}
+            "desk", FRAME, Message("style.wave.live", b""), window=only_one, drops={DropReason.CAPACITY: 1}
         )
-        assert placing == Placing(Fate.SENT, is_free=False, seq=0, style="starry", look=Look(0.5))
+        assert placing == SubmitResult(SubmitOutcome.SENT, is_free=False, seq=0, style="starry", look=Look(0.5))
         assert not live.ask_place("desk", only_one).is_free
         claim = paints.claim("desk", 0, 60_000)
         assert claim is not None
@@ -114,7 +114,7 @@ def test_a_live_stream_runs_with_each_role_at_its_own_end(secured: Secured) -> N
     assert watches.newest("desk") == entry
     assert [(card.painted, card.dropped) for card in watches.streams()] == [(1, 1)]
     live.touch_stream("desk")
-    live.flight("desk", "style.wave")
+    live.in_flight("desk", "style.wave")
     live.trim("desk", entry.entry_id)
     live.forget_stream("desk", [1])
     for one in (live, paints, watches):
@@ -125,7 +125,7 @@ def test_a_worker_machine_may_follow_demand(secured: Secured) -> None:
     launcher, live = (Transport.connect(secured.url(role)) for role in ("worker", "producer"))
     live.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live"})
     move = Rename("starry@cpu0.desk", "wave@cpu0.desk")
-    assert [card.name for card in demand_glance(launcher, ["wave"]).streams] == ["desk"]
+    assert [card.name for card in take_demand_snapshot(launcher, ["wave"]).streams] == ["desk"]
     assert launcher.take_turn("me")
     assert launcher.end_turn("me", move)
     assert launcher.moves() == [move]

@@ -15,7 +15,7 @@ import pytest
 from pipeline.flow.resend import Overdue
 from pipeline.flow.window import LiveWindow
 from pipeline.process.spawn import spawn
-from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.protocol.records import DropReason, Heartbeat
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.conftest import WaitUntil
@@ -23,7 +23,7 @@ from tests.fleet.places import FRAME, free_port
 from tests.tickets import ANY
 
 ROOT = Path(__file__).parents[2]
-WORKER = WorkerBeat(
+WORKER = Heartbeat(
     "wave@cpu0.desk", "wave", "cpu", 1, fps=5.0, painted=70, rss_bytes=250_000_000, host="desk", busy=0.5,
     paint_s=4.5, paint_counts="0,0,0,0,0,60,10,0,0,0,0,0,0", device_bytes=7_000_000_000,
 )  # fmt: skip
@@ -39,12 +39,12 @@ def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.Co
 @pytest.fixture
 def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
-    transport.beat_worker(WORKER)
+    transport.send_heartbeat(WORKER)
     # As if it beat for a minute: on a busy machine a command takes longer to start than one beat counts.
     transport._redis.persist(f"worker:{WORKER.name}")
     transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
-    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={Loss.CAPACITY: 2})
+    transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={DropReason.CAPACITY: 2})
     return server
 
 
@@ -105,8 +105,8 @@ def test_prometheus_gets_the_numbers_until_ctrl_c(
     fleet: EmbeddedServer, transport: Transport, wait_until: WaitUntil
 ) -> None:
     port = free_port()
-    (score,) = transport.flight("desk", "q").scores.values()
-    assert transport.give_up("wave", "desk", Overdue(0, score, Loss.TIMEOUT, "no worker took it in time"))
+    (score,) = transport.in_flight("desk", "q").scores.values()
+    assert transport.give_up("wave", "desk", Overdue(0, score, DropReason.TIMEOUT, "no worker took it in time"))
     env = {**os.environ, "PYTHONPATH": str(ROOT), "BROKER_URL": fleet.url}
     process = spawn([sys.executable, "-m", "cli", "status", "--metrics", str(port)], env=env)
     try:

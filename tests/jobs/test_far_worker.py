@@ -16,7 +16,7 @@ from pipeline.errors import Stopped
 from pipeline.flow.window import window_size
 from pipeline.process.config import Settings
 from pipeline.protocol.frame import Frame, Look, StreamInfo
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Stages, Ticket
 from pipeline.server.broker import Broker
 from pipeline.server.embedded import EmbeddedServer
@@ -55,7 +55,7 @@ class Painters:
 
     def __enter__(self) -> "Painters":
         for name, transport in zip(("near", "far"), self._transports, strict=True):
-            transport.beat_worker(WorkerBeat(name, "wave", "cpu", 1))
+            transport.send_heartbeat(Heartbeat(name, "wave", "cpu", 1))
         for thread in self._threads:
             thread.start()
         return self
@@ -71,8 +71,8 @@ class Painters:
 
     def _far(self) -> None:
         while not self.ended.is_set():
-            self._transports[1].beat_worker(WorkerBeat("far", "wave", "cpu", 1))
-            self._transports[1].beat_worker(WorkerBeat("near", "wave", "cpu", 1))
+            self._transports[1].send_heartbeat(Heartbeat("far", "wave", "cpu", 1))
+            self._transports[1].send_heartbeat(Heartbeat("near", "wave", "cpu", 1))
             self._paint(self._transports[1], "far", self._hold)
 
     def _hold(self) -> None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from jobs.paint_job import PaintJob
 from jobs.report import Progress
-from jobs.temporal_film import LEAD_FRAMES, Coherence
+from jobs.temporal import WARM_UP_FRAMES, TemporalSmoother
 from pipeline.errors import Stopped
 from pipeline.flow import resend
 from pipeline.process.config import Settings
 from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Limits, Stages, unpack_frame
 from pipeline.server.broker import Broker
 from pipeline.server.embedded import EmbeddedServer
@@ -117,7 +117,7 @@ class Painters:
 @pytest.fixture
 def paint(server: EmbeddedServer, transport: Transport) -> Callable[..., tuple[PaintJob, Sheet, int]]:
     """`paint(side, write_s, lose)` paints sixty pictures; returns the job, its sink, and how many resends it took."""
-    transport.beat_worker(WorkerBeat("w", "wave", "cpu", PAINTERS))
+    transport.send_heartbeat(Heartbeat("w", "wave", "cpu", PAINTERS))
 
     def run(side: int, write_s: float, lose: set[int]) -> tuple[PaintJob, Sheet, int]:
         sink = Sheet(write_s)
@@ -171,7 +171,7 @@ def test_where_frames_cross_as_raw_pixels(
 ) -> None:
     source, sink = Noise(side, Codec.MJPEG), Sheet()
     for number, version in enumerate((2, reads)):
-        transport.beat_worker(WorkerBeat(f"w{number}", "wave", "cpu", 1, wire_version=version))
+        transport.send_heartbeat(Heartbeat(f"w{number}", "wave", "cpu", 1, wire_version=version))
     with Painters(server, set()) as painters:
         broker = Broker(server.url, transport, painters.pack, None, is_foreign)
         PaintJob(source, sink, style="wave", look=Look(), broker=broker, settings=Settings()).run(lambda _: None)
@@ -194,7 +194,7 @@ def test_a_job_on_the_machines_own_server_takes_from_it_what_it_has_read(
         PaintJob(Noise(32), Sheet(), style="wave", look=Look(), broker=broker, settings=Settings()).run(pause)
 
 
-@pytest.mark.parametrize(("first", "lead"), [(0, 0), (3, 3), (20, LEAD_FRAMES), (FRAMES, 0)])
+@pytest.mark.parametrize(("first", "lead"), [(0, 0), (3, 3), (20, WARM_UP_FRAMES), (FRAMES, 0)])
 def test_a_film_that_goes_on_is_held_together_with_what_was_written(
     server: EmbeddedServer, transport: Transport, first: int, lead: int
 ) -> None:
@@ -208,7 +208,7 @@ def test_a_film_that_goes_on_is_held_together_with_what_was_written(
             look=Look(),
             broker=broker,
             settings=Settings(),
-            coherence=Coherence(),
+            smoother=TemporalSmoother(),
         )
         frames, seconds = job.run(lambda _: None)
     assert sink.seqs == list(range(first, FRAMES))
@@ -221,11 +221,11 @@ def test_a_film_that_goes_on_is_held_together_with_what_was_written(
 
 def _held(start: int) -> NDArray[np.uint8]:
     """Return the last frame as it comes from one that paints nothing, held together from `start` on."""
-    coherence = Coherence()
+    smoother = TemporalSmoother()
     held = np.empty(0, np.uint8)
     for frame in Noise(64).frames(start):
-        coherence.read(frame)
-        held = coherence.hold(frame.seq, frame.pixels)
+        smoother.add(frame)
+        held = smoother.smooth(frame.seq, frame.pixels)
     return held
 
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobs.optical_flow import MotionFinder
-from jobs.temporal import Carry
+from jobs.temporal import FlowEstimator, TemporalBlender
 from pipeline.protocol.frame import Look
 from tests.media import rms, texture
 
@@ -28,8 +27,10 @@ def painted(source: Pixels, seed: int) -> Pixels:
 
 
 def carried(sources: list[Pixels], paintings: list[Pixels]) -> list[Pixels]:
-    finder, carry = MotionFinder(), Carry()
-    return [carry.on(painting, finder.follow(source)) for source, painting in zip(sources, paintings, strict=True)]
+    estimator, blender = FlowEstimator(), TemporalBlender()
+    return [
+        blender.blend(painting, estimator.update(source)) for source, painting in zip(sources, paintings, strict=True)
+    ]
 
 
 def height(picture: NDArray[Any]) -> float:
@@ -131,11 +132,11 @@ def test_a_wall_stays_where_it_is_while_something_passes() -> None:
 
 def test_colours_that_are_kept_are_not_carried() -> None:
     sources = [texture(HEIGHT, WIDTH, seed=n) // 8 + 100 for n in range(4)]
-    carry, finder = Carry(Look(keep_colours=True)), MotionFinder()
+    blender, estimator = TemporalBlender(Look(keep_colours=True)), FlowEstimator()
     for source in sources:
         tinted = source.copy()
         tinted[..., 2] += np.uint8(60)
-        found = carry.on(tinted, finder.follow(sources[0]))
+        found = blender.blend(tinted, estimator.update(sources[0]))
     assert (
         abs(
             (found[..., 2].astype(float) - found[..., 0]).mean()
@@ -158,17 +159,19 @@ def test_what_is_painted_less_is_carried_less() -> None:
     paintings = [painted(source, n) for n in range(4)]
     apart = []
     for strength in (1.0, 0.5, 0.0):
-        finder, carry = MotionFinder(), Carry(Look(strength=strength))
-        apart.append(rms([carry.on(picture, finder.follow(source)) for picture in paintings][-1], paintings[-1]))
+        estimator, blender = FlowEstimator(), TemporalBlender(Look(strength=strength))
+        apart.append(
+            rms([blender.blend(picture, estimator.update(source)) for picture in paintings][-1], paintings[-1])
+        )
     assert apart[0] > 1.2 * apart[1] > 0
     assert apart[2] < 2
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (17, 5), (65, 67), (101, 333)])
 def test_any_size_keeps_its_size(shape: tuple[int, int]) -> None:
-    finder, carry = MotionFinder(), Carry()
+    estimator, blender = FlowEstimator(), TemporalBlender()
     picture = texture(*shape)
     for _ in range(3):
-        found = carry.on(picture, finder.follow(picture))
+        found = blender.blend(picture, estimator.update(picture))
         assert (found.shape, found.dtype) == (picture.shape, np.uint8)
         assert rms(found, picture) < 4

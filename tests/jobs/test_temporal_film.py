@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.temporal_film import LEAD_FRAMES, Coherence
+from jobs.temporal import WARM_UP_FRAMES, TemporalSmoother
 from pipeline.protocol.frame import Frame
 from tests.media import rms, texture
 
@@ -13,24 +13,24 @@ FIRST, LAST = 20, 24
 def held(start: int) -> dict[int, NDArray[np.uint8]]:
     """Return what comes of the frames from `start` on; each is painted in other strokes."""
     wide = texture(192, 320, contrast=20)
-    coherence, found = Coherence(), {}
+    smoother, found = TemporalSmoother(), {}
     for seq in range(start, LAST):
         source = wide[:, 2 * seq : 2 * seq + 256]
-        coherence.read(Frame(seq, seq, source))
+        smoother.add(Frame(seq, seq, source))
         painted = np.clip(source + np.random.default_rng(seq).normal(0, 20, (192, 256, 1)), 0, 255).astype(np.uint8)
-        found[seq] = coherence.hold(seq, painted)
+        found[seq] = smoother.smooth(seq, painted)
     return found
 
 
 def test_a_film_that_goes_on_hardly_jumps() -> None:
-    through, resumed, anew = held(0), held(FIRST - LEAD_FRAMES), held(FIRST)
+    through, resumed, anew = held(0), held(FIRST - WARM_UP_FRAMES), held(FIRST)
     assert rms(resumed[FIRST], through[FIRST]) < 0.3 * rms(anew[FIRST], through[FIRST])
 
 
 def test_paintings_come_while_later_frames_are_read() -> None:
     pixels = texture(96, 128)
-    coherence = Coherence()
+    smoother = TemporalSmoother()
     for seq in range(3):
-        coherence.read(Frame(seq, seq, pixels))
+        smoother.add(Frame(seq, seq, pixels))
     for seq in range(3):
-        assert coherence.hold(seq, pixels).shape == pixels.shape
+        assert smoother.smooth(seq, pixels).shape == pixels.shape

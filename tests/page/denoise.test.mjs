@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Steady } from "../../viewer/static/denoise.js";
+import { Denoiser } from "../../viewer/static/denoise.js";
 
 const [WIDTH, HEIGHT] = [66, 50];
 
@@ -31,7 +31,7 @@ function apart(one, other) {
 const inSquare = (x, y, left) => x >= left && x < left + 12 && y >= 20 && y < 32;
 
 test("noise of a picture that stands still goes, and its pictures differ less than half as much", () => {
-  const steady = new Steady();
+  const denoiser = new Denoiser();
   const still = (x, y) => 60 + x + y;
   const random = noise(7);
   let before = film(still);
@@ -41,7 +41,7 @@ test("noise of a picture that stands still goes, and its pictures differ less th
   for (let n = 0; n < 24; n += 1) {
     const picture = film((x, y) => still(x, y) + random());
     const asFilmed = { ...picture, data: picture.data.slice() };
-    steady.settle(picture);
+    denoiser.apply(picture);
     if (n >= 12) [changed, filmed] = [changed + apart(picture, before), filmed + apart(asFilmed, last)];
     [before, last] = [{ ...picture, data: picture.data.slice() }, asFilmed];
   }
@@ -50,22 +50,22 @@ test("noise of a picture that stands still goes, and its pictures differ less th
 });
 
 test("what moves is as filmed, and leaves nothing behind", () => {
-  const steady = new Steady();
+  const denoiser = new Denoiser();
   for (let n = 0; n < 10; n += 1) {
     const picture = film((x, y) => (inSquare(x, y, 4 * n) ? 200 : 60));
     const filmed = picture.data.slice();
-    steady.settle(picture);
+    denoiser.apply(picture);
     assert.deepEqual(picture.data, filmed);
   }
 });
 
 test("another picture, or another size, comes through at once", () => {
-  const steady = new Steady();
+  const denoiser = new Denoiser();
   // The last is a phone that was turned.
   for (const [shade, width, height] of [[60, WIDTH, HEIGHT], [200, WIDTH, HEIGHT], [202, HEIGHT, WIDTH]]) {
     const turned = (/** @type {number} */ x) => shade + (x % 5);
     const picture = film(turned, width, height);
-    steady.settle(picture);
+    denoiser.apply(picture);
     assert.deepEqual(picture.data, film(turned, width, height).data);
   }
 });

@@ -5,13 +5,13 @@ import { test } from "node:test";
 
 import { cameraObstacle, cameraRefusal } from "../../viewer/static/camera_access.js";
 import { LIVE, NO_WORKER, OLD_WORKERS, PAGE_SERVER_GONE, READY, SERVER_GONE, STALLED, WAITING, describe, summary } from "../../viewer/static/stream_states.js";
-import { Studio } from "../../viewer/static/state.js";
+import { PageState } from "../../viewer/static/state.js";
 
 const STYLES = ["starry", "wave"].map((name) => ({ name, painting: "", painter: "", year: "" }));
 
 function open() {
   const sent = [];
-  const studio = new Studio((message) => sent.push(message));
+  const studio = new PageState((message) => sent.push(message));
   studio.setLink(LIVE);
   studio.receive({ type: "hello", styles: STYLES });
   return { studio, sent, take: () => sent.splice(0) };

@@ -55,7 +55,7 @@ def test_a_tickets_message_is_the_one_celery_would_send(app: Celery, transport: 
 def test_a_frame_and_its_ticket_arrive_together_or_not_at_all(app: Celery, transport: Transport) -> None:
     ticket = message_of(app, "wave", Ticket("clip", 0, 1))
     assert transport.submit("clip", 0, b"pixels", ticket)
-    (score,) = transport.flight("clip", ticket.queue).scores.values()
+    (score,) = transport.in_flight("clip", ticket.queue).scores.values()
     assert transport.claim("clip", 0, 1000) is not None
     assert not transport.submit("clip", 0, b"pixels", ticket, expected=score)
     assert len(queued(transport, ticket.queue)) == 1

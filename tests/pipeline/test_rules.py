@@ -10,7 +10,7 @@ from pipeline.flow.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EM
 from pipeline.flow.window import Holds, Window, raw_bytes, window_size
 from pipeline.flow.worker_health import why_nobody_paints
 from pipeline.protocol.queues import LiveFirst, queue_of, style_of
-from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.protocol.records import DropReason, Heartbeat
 from pipeline.protocol.wire import Stages
 
 NOW = 1_000_000
@@ -70,25 +70,23 @@ def test_a_files_buffer_never_gives_up() -> None:
 @pytest.mark.parametrize(
     ("workers", "said"),
     [
-        pytest.param([WorkerBeat("a", "wave", "cpu", 1)], "", id="somebody paints"),
+        pytest.param([Heartbeat("a", "wave", "cpu", 1)], "", id="somebody paints"),
         pytest.param([], "no worker for wave; start one: painter work --styles wave", id="nobody is there"),
-        pytest.param([WorkerBeat("a", "cafe", "cpu", 1)], "no worker for wave; start one", id="of another style"),
+        pytest.param([Heartbeat("a", "cafe", "cpu", 1)], "no worker for wave; start one", id="of another style"),
         pytest.param(
-            [WorkerBeat(n, "", "cpu", 1, host=n, note="too old", away_from="wave") for n in ("two", "one")],
+            [Heartbeat(n, "", "cpu", 1, host=n, note="too old", away_from="wave") for n in ("two", "one")],
             "no worker of wave can read what waits (too old); install the newer power-painter on one, two",
             id="all are older",
         ),
+        pytest.param([Heartbeat("a", "", "cpu", 1, note="too old", away_from="cafe")], "no worker for wave", id="away"),
         pytest.param(
-            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="cafe")], "no worker for wave", id="away"
-        ),
-        pytest.param(
-            [WorkerBeat("a", "", "cpu", 1, note="too old", away_from="wave"), WorkerBeat("b", "wave", "cpu", 1)],
+            [Heartbeat("a", "", "cpu", 1, note="too old", away_from="wave"), Heartbeat("b", "wave", "cpu", 1)],
             "",
             id="one is new",
         ),
     ],
 )
-def test_who_waits_is_told_why_nobody_paints(workers: list[WorkerBeat], said: str) -> None:
+def test_who_waits_is_told_why_nobody_paints(workers: list[Heartbeat], said: str) -> None:
     why = why_nobody_paints("wave", workers)
     assert why.startswith(said) if said else not why
 
@@ -134,7 +132,7 @@ def test_window_grows_with_the_painters(threads: int, size: int) -> None:
     ],
 )
 def test_raw_pixels_take_a_tenth_of_the_server_at_most(window: int, reads: list[int], largest: int) -> None:
-    painters = [WorkerBeat("w", "wave", "cpu", 1, wire_version=version) for version in reads]
+    painters = [Heartbeat("w", "wave", "cpu", 1, wire_version=version) for version in reads]
     assert raw_bytes(window, painters, 512 << 20, 8 << 20) == largest
 
 
@@ -158,7 +156,7 @@ def test_the_window_is_wider_by_what_is_painted_while_the_slowest_holds_a_frame(
         for lost_ms in (0, 900, 0):  # one packet lost on the line says nothing
             stages = Stages(claimed_ms=1000, paint_ms=work_ms, worker=f"w{number}")
             holds.note(stages, 1000 + work_ms + round_trip_ms + lost_ms)
-    beats = [WorkerBeat(f"w{number}", "wave", "cpu", 1) for number in range(len(workers) + 1)]
+    beats = [Heartbeat(f"w{number}", "wave", "cpu", 1) for number in range(len(workers) + 1)]
     assert holds.wider(beats) == wider
     assert Holds().wider(beats) == 0
     # Who left counts no more.
@@ -194,13 +192,13 @@ def test_a_frame_gone_from_the_server_without_arriving_is_sent_again() -> None:
     ("score", "loss"),
     [
         pytest.param(NOW + 1, None, id="lease holds"),
-        pytest.param(NOW - 1, Loss.WORKER, id="lease ran out"),
-        pytest.param(1, Loss.WORKER, id="given back"),
+        pytest.param(NOW - 1, DropReason.WORKER, id="lease ran out"),
+        pytest.param(1, DropReason.WORKER, id="given back"),
         pytest.param(-(NOW - LIVE_WAIT_MS), None, id="waits"),
-        pytest.param(-(NOW - LIVE_WAIT_MS - 1), Loss.TIMEOUT, id="waited too long"),
+        pytest.param(-(NOW - LIVE_WAIT_MS - 1), DropReason.TIMEOUT, id="waited too long"),
     ],
 )
-def test_which_live_frames_are_given_up_and_why(score: float, loss: Loss | None) -> None:
+def test_which_live_frames_are_given_up_and_why(score: float, loss: DropReason | None) -> None:
     found = [(one.seq, one.score, one.loss) for one in overdue({5: score}, NOW)]
     assert found == ([] if loss is None else [(5, score, loss)])
 

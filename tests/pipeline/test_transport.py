@@ -7,7 +7,7 @@ import redis
 
 from pipeline.errors import ServerFull, ServerGone, ServerUnreachable
 from pipeline.flow.resend import HANDED_BACK
-from pipeline.protocol.records import Loss, WorkerBeat
+from pipeline.protocol.records import DropReason, Heartbeat
 from pipeline.protocol.wire import Stages
 from pipeline.server.connection import answers, open_client, require_server, without_password
 from pipeline.server.embedded import EmbeddedServer
@@ -42,7 +42,7 @@ def test_a_frame_is_painted_and_published_once(opened: Transport) -> None:
     (entry,) = opened.read(STREAM, b"0-0", block_ms=1)
     assert (entry.kind, entry.seq, entry.frame) == ("painted", 0, b"painted")
     assert opened.stream_facts(STREAM)["duplicates"] == "1"
-    assert opened.flight(STREAM, QUEUE).scores == {}
+    assert opened.in_flight(STREAM, QUEUE).scores == {}
 
 
 def test_no_connection_is_opened_later_where_all_were_opened_at_start(
@@ -102,11 +102,11 @@ def test_a_released_frame_is_overdue_at_once(opened: Transport) -> None:
     opened.submit(STREAM, 0, b"pixels", ANY)
     opened.claim(STREAM, 0, LEASE_MS)
     opened.release(STREAM, 0, "wave@cpu0.host", "raised")
-    flight = opened.flight(STREAM, QUEUE)
+    flight = opened.in_flight(STREAM, QUEUE)
     assert flight.scores == {0: HANDED_BACK}
     assert flight.failures == {0: {"wave@cpu0.host": "raised"}}
     opened.forget_stream(STREAM, [0])
-    assert opened.flight(STREAM, QUEUE).failures == {}
+    assert opened.in_flight(STREAM, QUEUE).failures == {}
 
 
 def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:
@@ -116,24 +116,24 @@ def test_a_given_up_frame_leaves_a_tombstone(opened: Transport) -> None:
     (entry,) = opened.read(STREAM, b"0-0", block_ms=1)
     assert (entry.kind, entry.seq, entry.reason) == ("failed", 0, "three times")
     (card,) = opened.streams()
-    assert (card.failed, card.failures) == (1, {Loss.FAULT: 1})
+    assert (card.failed, card.failures) == (1, {DropReason.FAULT: 1})
 
 
 def test_a_resend_is_refused_once_the_frame_moved_on(opened: Transport) -> None:
     opened.submit(STREAM, 0, b"pixels", ANY)
-    (seen,) = opened.flight(STREAM, QUEUE).scores.values()
+    (seen,) = opened.in_flight(STREAM, QUEUE).scores.values()
     opened.claim(STREAM, 0, LEASE_MS)
     assert not opened.submit(STREAM, 0, b"pixels", ANY, expected=seen)
     opened.publish(STREAM, 0, b"painted", Stages())
     assert not opened.submit(STREAM, 0, b"pixels", ANY, expected=seen)
-    assert opened.flight(STREAM, QUEUE).scores == {}
+    assert opened.in_flight(STREAM, QUEUE).scores == {}
 
 
 def test_a_frame_whose_bytes_are_gone_goes_back_to_its_producer(opened: Transport, server: EmbeddedServer) -> None:
     opened.submit(STREAM, 0, b"pixels", ANY)
     redis.Redis(unix_socket_path=server.url.partition("://")[2].partition("?")[0]).delete(f"frame:{STREAM}:0")
     assert opened.claim(STREAM, 0, LEASE_MS) is None
-    assert opened.flight(STREAM, QUEUE).scores == {0: 1}
+    assert opened.in_flight(STREAM, QUEUE).scores == {0: 1}
 
 
 def test_the_painted_stream_never_grows_over_its_bound(opened: Transport) -> None:
@@ -163,7 +163,7 @@ def test_painting_goes_on_at_maxmemory(opened: Transport) -> None:
     assert opened.renew(STREAM, 0, LEASE_MS)
     assert opened.publish(STREAM, 0, megabyte, Stages())
     assert entries(opened) == [("painted", 0)]
-    assert opened.flight(STREAM, QUEUE).scores.keys() == set(range(1, sent))
+    assert opened.in_flight(STREAM, QUEUE).scores.keys() == set(range(1, sent))
 
 
 def test_a_stream_leaves_nothing_behind(opened: Transport, server: EmbeddedServer) -> None:
@@ -191,8 +191,8 @@ def test_whatever_a_producer_that_dies_leaves_goes_by_itself(opened: Transport, 
 
 
 def test_workers_are_known_by_their_beats(transport: Transport) -> None:
-    beat = WorkerBeat("wave@cpu0.desk", "wave", "cpu", 1, fps=12.5, painted=100, rss_bytes=1 << 28, pid=77, host="desk")
-    transport.beat_worker(beat)
+    beat = Heartbeat("wave@cpu0.desk", "wave", "cpu", 1, fps=12.5, painted=100, rss_bytes=1 << 28, pid=77, host="desk")
+    transport.send_heartbeat(beat)
     assert transport.workers() == [beat]
     transport.forget_worker(beat.name)
     assert transport.workers() == []
@@ -206,10 +206,10 @@ def test_a_lost_server_is_said_so(opened: Transport, server: EmbeddedServer) -> 
 
 
 def test_a_restarted_server_has_another_run_id(opened: Transport, server: EmbeddedServer) -> None:
-    before = opened.flight(STREAM, QUEUE)
+    before = opened.in_flight(STREAM, QUEUE)
     server.stop()
     server.start()
-    after = opened.flight(STREAM, QUEUE)
+    after = opened.in_flight(STREAM, QUEUE)
     assert before.run_id != after.run_id
     assert (before.exists, after.exists) == (True, False)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from producer.denoise import Steady
+from producer.denoise import TemporalDenoiser
 from producer.source import open_source
 from tests.media import Clip, make_clip, rms
 
@@ -38,8 +38,8 @@ def with_block(left: int) -> Pixels:
 
 
 def settled(pictures: list[Pixels]) -> list[Pixels]:
-    steady = Steady()
-    return [steady.settle(pixels).copy() for pixels in pictures]
+    denoiser = TemporalDenoiser()
+    return [denoiser.apply(pixels).copy() for pixels in pictures]
 
 
 def changes(pictures: list[Pixels]) -> float:
@@ -156,10 +156,10 @@ def test_the_page_does_the_same(tmp_path: Path, cut: int) -> None:
     (tmp_path / "filmed").write_bytes(b"".join(map(bytes, rgba)))
     script = f"""
         import {{ readFileSync, writeFileSync }} from "node:fs";
-        import {{ Steady }} from {json.dumps(SCRIPT.as_uri())};
-        const [steady, film] = [new Steady(), new Uint8ClampedArray(readFileSync("filmed"))];
+        import {{ TemporalDenoiser }} from {json.dumps(SCRIPT.as_uri())};
+        const [steady, film] = [new TemporalDenoiser(), new Uint8ClampedArray(readFileSync("filmed"))];
         for (let at = 0; at < film.length; at += {4 * width * height})
-          steady.settle({{ data: film.subarray(at, at + {4 * width * height}), width: {width}, height: {height} }});
+          denoiser.apply({{ data: film.subarray(at, at + {4 * width * height}), width: {width}, height: {height} }});
         writeFileSync("settled", film);
     """
     (tmp_path / "run.mjs").write_text(script)

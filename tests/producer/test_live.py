@@ -12,13 +12,13 @@ from pipeline.flow.resend import Overdue
 from pipeline.flow.window import LiveWindow
 from pipeline.protocol.codec import encode
 from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.protocol.records import Fate, Loss, Placing, StreamCard, WorkerBeat
+from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord, SubmitOutcome, SubmitResult
 from pipeline.protocol.wire import Limits, Message, Stages, Ticket, pack_frame
 from pipeline.server.connection import open_client
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from producer.live import Channel, LiveFeed
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 from tests.tickets import ANY, Tickets
 from viewer.broadcast import Broadcast
 
@@ -42,10 +42,10 @@ class LosesAnswers(Transport):
         self.lost: list[int] = []
 
     def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[Loss, int]
-    ) -> Placing:
+        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[DropReason, int]
+    ) -> SubmitResult:
         placing = super().submit_live(stream, frame, ticket, window=window, drops=drops)
-        if placing.fate is Fate.SENT and self.lost and self.lost.pop(0):
+        if placing.fate is SubmitOutcome.SENT and self.lost and self.lost.pop(0):
             raise ServerGone("the answer was lost")
         return placing
 
@@ -81,7 +81,7 @@ class Bench:
     def captured(self, stream: str) -> int:
         return int(self.transport.stream_facts(stream).get("captured", 0))
 
-    def card(self, stream: str) -> StreamCard:
+    def card(self, stream: str) -> StreamRecord:
         (found,) = [card for card in self.transport.streams() if card.name == stream]
         return found
 
@@ -99,7 +99,7 @@ def broadcast(transport: Transport) -> Iterator[Broadcast]:
     reader.stop()
 
 
-def sums_hold(card: StreamCard) -> bool:
+def sums_hold(card: StreamRecord) -> bool:
     whole = card.captured == card.dropped + card.painted + card.failed + card.in_flight
     return whole and (sum(card.drops.values()), sum(card.failures.values())) == (card.dropped, card.failed)
 
@@ -131,7 +131,7 @@ def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
     wait_until(lambda: len(bench.tickets) == 1 and not feed._has_painters)
     for pts in range(3):
         feed.offer(picture(pts))
-    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
+    bench.transport.send_heartbeat(Heartbeat("w", "wave", "cpu", 2))
     # Two places now: the one that waited goes.
     wait_until(lambda: len(bench.tickets) == 2)
     for pts in range(4):
@@ -140,18 +140,18 @@ def test_each_drop_has_its_cause(bench: Bench, wait_until: WaitUntil) -> None:
     wait_until(lambda: len(bench.tickets) == 3)
     assert bench.paint(1)
     feed.offer(broken)
-    wait_until(lambda: feed._drops[Loss.FAULT])
+    wait_until(lambda: feed._drops[DropReason.FAULT])
     feed.offer(picture(0))
     wait_until(lambda: len(bench.tickets) == 4)
     card = bench.card("cam")
-    assert card.drops == {Loss.NO_WORKER: 2, Loss.CAPACITY: 3, Loss.FAULT: 1}
+    assert card.drops == {DropReason.NO_WORKER: 2, DropReason.CAPACITY: 3, DropReason.FAULT: 1}
     assert card.dropped == 6
     assert sums_hold(card)
     feed.close()
 
 
 def test_the_window_is_one_place_for_each_painting_thread(bench: Bench, wait_until: WaitUntil) -> None:
-    bench.transport.beat_worker(WorkerBeat("w", "wave", "cpu", 2))
+    bench.transport.send_heartbeat(Heartbeat("w", "wave", "cpu", 2))
     feed = bench.feed("cam")
     for pts in range(2):
         feed.offer(picture(pts))
@@ -204,15 +204,15 @@ def test_a_stream_that_takes_over_a_name_goes_on_behind_its_numbers_and_counters
 ) -> None:
     bench.transport.open_stream("cam", {"maxlen": 4, "mode": "live", "style": "wave"})
     left = EncodedFrame(7, 0, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), drops={Loss.CAPACITY: 5})
-    (score,) = bench.transport.flight("cam", "q").scores.values()
-    assert bench.transport.give_up("wave", "cam", Overdue(7, score, Loss.TIMEOUT, "its producer died"))
+    bench.transport.submit_live("cam", left, ANY, window=LiveWindow("wave", 1), drops={DropReason.CAPACITY: 5})
+    (score,) = bench.transport.in_flight("cam", "q").scores.values()
+    assert bench.transport.give_up("wave", "cam", Overdue(7, score, DropReason.TIMEOUT, "its producer died"))
     feed = bench.feed("cam")
     feed.offer(picture(0))
     wait_until(lambda: bench.tickets)
     assert [ticket.seq for _, ticket in bench.tickets] == [8]
     card = bench.card("cam")
-    assert (card.captured, card.drops, card.failed) == (7, {Loss.CAPACITY: 5}, 1), "counters only rise"
+    assert (card.captured, card.drops, card.failed) == (7, {DropReason.CAPACITY: 5}, 1), "counters only rise"
     assert sums_hold(card)
     feed.close()
 
@@ -265,7 +265,7 @@ def test_a_viewers_wish_reaches_a_stream_made_elsewhere(bench: Bench, wait_until
     def offered_in_starry() -> bool:
         feed.offer(picture(1))
         for at, (style, _) in enumerate(bench.tickets):
-            if style == "wave" and at and bench.transport.flight("cam", "q").scores:
+            if style == "wave" and at and bench.transport.in_flight("cam", "q").scores:
                 bench.transport.claim("cam", bench.tickets[at][1].seq, LEASE_MS)
                 bench.transport.publish("cam", bench.tickets[at][1].seq, b"", Stages(style="wave"))
         return any(style == "starry" and ticket.look == Look(0.25) for style, ticket in bench.tickets)
@@ -284,7 +284,7 @@ def test_a_frame_whose_worker_died_is_given_up_and_its_place_comes_back(bench: B
     (entry,) = bench.transport.read("cam", b"0-0", block_ms=1)
     assert (entry.kind, entry.seq) == ("failed", 0)
     card = bench.card("cam")
-    assert (card.failures, card.in_flight) == ({Loss.WORKER: 1}, 1)
+    assert (card.failures, card.in_flight) == ({DropReason.WORKER: 1}, 1)
     assert sums_hold(card)
     feed.close()
 
@@ -317,7 +317,7 @@ def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broad
     def take() -> bool:
         shot = watch.take()
         if shot is not None:
-            seen.append(shot.pts)
+            seen.append(shot.frame.pts)
         return len(seen) >= 4
 
     wait_until(lambda: take() or seen)
@@ -343,7 +343,7 @@ def test_a_gap_is_skipped_after_its_deadline(bench: Bench, broadcast: Broadcast,
 
     def take(last: int) -> bool:
         if (shot := watch.take()) is not None:
-            taken.append(shot.seq)
+            taken.append(shot.frame.seq)
         return last in taken
 
     for seq in (0, 2):
@@ -382,7 +382,7 @@ def test_sources_come_beside_paintings_while_somebody_compares(
 
 
 def test_the_grid_is_one_stream_a_style(bench: Bench, transport: Transport, wait_until: WaitUntil) -> None:
-    session = LiveIntake(transport, bench.pack, LIMITS).open("cam", ["wave"], Look())
+    session = PageStreams(transport, bench.pack, LIMITS).open("cam", ["wave"], Look())
     assert dict(session.streams) == {"wave": "cam"}
     session.choose(["wave", "starry", "cafe"], Look())
     assert dict(session.streams) == {"wave": "cam", "starry": "cam.1", "cafe": "cam.2"}

@@ -10,7 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.flow.window import LiveWindow
 from pipeline.protocol.codec import decode
 from pipeline.protocol.frame import Codec, EncodedFrame, Look
-from pipeline.protocol.records import Fate
+from pipeline.protocol.records import SubmitOutcome
 from pipeline.protocol.wire import Limits, Stages, unpack_frame
 from pipeline.server.transport import Transport
 from producer import live_stream
@@ -113,7 +113,7 @@ def test_what_a_killed_producer_left_is_removed_with_its_places(transport: Trans
     transport.open_stream("cam", {"mode": "live", "style": "wave", "maxlen": 16})
     only_one = LiveWindow("wave", 1)
     left = EncodedFrame(0, 0, Codec.MJPEG, 8, 8, b"")
-    assert transport.submit_live("cam", left, ANY, window=only_one, drops={}).fate is Fate.SENT
+    assert transport.submit_live("cam", left, ANY, window=only_one, drops={}).fate is SubmitOutcome.SENT
     transport.open_stream("other", {"maxlen": 16})
     assert not transport.ask_place("other", only_one).is_free
     assert free_name(transport, "cam", "") == "cam"

@@ -76,7 +76,7 @@ def test_a_near_server_is_sent_one_frame_after_the_other(transport: Transport) -
     sent = submission(transport, clock=lambda: 0.0)
     for seq in range(6):
         assert sent.submit(frame(seq))
-    assert sorted(transport.flight("clip", "style.wave").scores) == list(range(6))
+    assert sorted(transport.in_flight("clip", "style.wave").scores) == list(range(6))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("submit")]
     sent.close()
 

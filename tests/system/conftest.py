@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from pipeline.process.config import EMBEDDED_URL_FILE
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.server.transport import Transport
 
 WaitUntil = Callable[..., None]
@@ -46,7 +46,7 @@ class Painter:
         )
         assert self.process.poll() is None, self.process.communicate()
 
-    def workers(self) -> list[WorkerBeat]:
+    def workers(self) -> list[Heartbeat]:
         """Its workers."""
         return self.transport().workers()
 

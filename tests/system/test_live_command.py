@@ -119,8 +119,8 @@ def test_a_looped_file_is_painted_for_watchers_and_ctrl_c_leaves_nothing(
     (card,) = reader.streams()
     assert card.captured == card.dropped + card.painted + card.failed + card.in_flight
     assert (shots[-1].width, shots[-1].height) == (64, 48)
-    assert [shot.seq for shot in shots] == sorted({shot.seq for shot in shots})
-    assert [shot.pts for shot in shots] == sorted({shot.pts for shot in shots})
+    assert [shot.frame.seq for shot in shots] == sorted({shot.frame.seq for shot in shots})
+    assert [shot.frame.pts for shot in shots] == sorted({shot.frame.pts for shot in shots})
     assert 0 <= time.monotonic() * 1000 - shots[-1].pts < 5000
     reader.stop()
     connected.close()
@@ -164,12 +164,12 @@ def test_a_killed_stream_is_gone_in_five_seconds_and_its_watchers_see_it_come_ba
     first = start(*words)
     _wait_for(lambda: names(transport) == ["cam"])
     watch = broadcast.watch("cam", lambda: None)
-    wait_until(lambda: (shot := watch.take()) is not None and shot.seq > 100, 30)
+    wait_until(lambda: (shot := watch.take()) is not None and shot.frame.seq > 100, 30)
     first.end(signal.SIGKILL)
     wait_until(lambda: names(transport) == [], 6)
     watch.take()
     second = start(*words)
-    wait_until(lambda: (shot := watch.take()) is not None and shot.seq < 50, 20, "the stream that came back")
+    wait_until(lambda: (shot := watch.take()) is not None and shot.frame.seq < 50, 20, "the stream that came back")
     third = start(*words)
     assert third.wait(20) == 2
     assert "a stream called cam runs already" in third.err.read_text()

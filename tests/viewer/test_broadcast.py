@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import ServerGone
 from pipeline.protocol.codec import encode
 from pipeline.protocol.frame import Codec, EncodedFrame, Frame
-from pipeline.protocol.records import Entry
+from pipeline.protocol.records import PaintedEntry
 from pipeline.protocol.wire import Limits, Stages, pack_frame, pack_stages
 from pipeline.server.connection import open_client
 from pipeline.server.embedded import EmbeddedServer
@@ -32,7 +32,7 @@ class Breaking(Transport):
 
     away = threading.Event()
 
-    def read_many(self, cursors: dict[str, bytes], *, block_ms: int) -> dict[str, list[Entry]]:  # type: ignore[override]
+    def read_many(self, cursors: dict[str, bytes], *, block_ms: int) -> dict[str, list[PaintedEntry]]:  # type: ignore[override]
         if self.away.is_set():
             raise ServerGone("away")
         return super().read_many(cursors, block_ms=block_ms)
@@ -47,7 +47,7 @@ class Viewer:
 
     def has(self, seq: int) -> bool:
         if (shot := self.watch.take()) is not None:
-            self.seen.append(shot.seq)
+            self.seen.append(shot.frame.seq)
         return seq in self.seen
 
     def painted(self) -> int:

@@ -21,14 +21,14 @@ from pipeline.flow.worker_health import why_nobody_paints
 from pipeline.process.config import cache_dir, settings
 from pipeline.protocol.codec import decode, probe
 from pipeline.protocol.frame import Codec, EncodedFrame, Look
-from pipeline.protocol.records import WorkerBeat
+from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Limits
 from pipeline.server.app import create_app, message_of
 from pipeline.server.embedded import EmbeddedServer
-from producer.page_streams import LiveIntake
+from producer.page_streams import PageStreams
 from tests.media import Clip, make_clip
 from tests.viewer.pages import Shown, Site, Tab, eventually, jpeg, open_site, run
-from workers.launch import Fleet
+from workers.launch import Launcher
 
 pytestmark = pytest.mark.system
 
@@ -50,7 +50,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
         try:
             with (
                 open_site(embedded.url) as site,
-                Fleet(place(PAINTED, [], cores=2), embedded.url, logs=folder) as fleet,
+                Launcher(place(PAINTED, [], cores=2), embedded.url, logs=folder) as fleet,
             ):
                 fleet.wait_ready(site.transport)
                 yield embedded
@@ -264,7 +264,7 @@ def test_camera_off_frees_the_camera_and_leaves_the_page(site: Site) -> None:
 def elsewhere(site: Site, name: str, style: str) -> Iterator[None]:
     """A live stream that no page produces."""
     app = create_app(site.broker_url)
-    intake = LiveIntake(site.transport, partial(message_of, app), Limits(1 << 20, 1 << 20))
+    intake = PageStreams(site.transport, partial(message_of, app), Limits(1 << 20, 1 << 20))
     session = intake.open(name, [style], Look())
     ended = threading.Event()
 
@@ -365,8 +365,8 @@ def test_states_are_said_in_words_as_they_change(site: Site) -> None:
                 said = await tab.hear("state")
                 assert said["state"] == "no worker for this style"
                 assert said["why"] == why_nobody_paints("test-sleep-7", [])
-                away = WorkerBeat("old@host", "", "cpu", 1, host="attic", note="too new", away_from="test-sleep-7")
-                site.transport.beat_worker(away)
+                away = Heartbeat("old@host", "", "cpu", 1, host="attic", note="too new", away_from="test-sleep-7")
+                site.transport.send_heartbeat(away)
                 said = await tab.hear("state")
                 assert said["state"] == "workers too old for this stream"
                 assert said["why"] == why_nobody_paints("test-sleep-7", [away])
@@ -398,7 +398,7 @@ def test_a_frame_server_that_goes_is_said_and_all_goes_on_when_it_is_back(
 
     with (
         open_site(server.url, None, "test-identity") as site,
-        Fleet(place(PAINTED[:1], [], cores=1), server.url) as fleet,
+        Launcher(place(PAINTED[:1], [], cores=1), server.url) as fleet,
     ):
         fleet.wait_ready(site.transport)
         run(visit(site))

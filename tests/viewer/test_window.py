@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ServerGone
 from pipeline.protocol.codec import encode_pixels, probe
-from pipeline.protocol.frame import Codec, Look
-from pipeline.protocol.records import StreamCard
+from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Stages
 from viewer.broadcast import Broadcast, Shot, Watch
 from viewer.virtual_camera import VirtualCamera
@@ -21,7 +21,7 @@ from viewer.window import Controls, Player, beside
 
 Pixels = NDArray[np.uint8]
 WaitUntil = Callable[..., None]
-CARD = StreamCard("cam", "live", "wave", Look(0.5), 64, 48, 0, 0, 0, 0, 0, 0.0)
+CARD = StreamRecord("cam", "live", "wave", Look(0.5), 64, 48, 0, 0, 0, 0, 0, 0.0)
 
 
 def grey(value: int, width: int = 64, height: int = 48) -> Pixels:
@@ -31,7 +31,7 @@ def grey(value: int, width: int = 64, height: int = 48) -> Pixels:
 def shot(seq: int, *, source: int | None = None) -> Shot:
     data = encode_pixels(grey(seq), Codec.MJPEG)
     compared = b"" if source is None else encode_pixels(grey(source), Codec.MJPEG)
-    return Shot("cam", seq, seq, 64, 48, data, compared, Stages(), 0)
+    return Shot("cam", EncodedFrame(seq, seq, Codec.MJPEG, 64, 48, data), compared, Stages(), 0)
 
 
 class FakeCanvas:
@@ -57,7 +57,7 @@ class FakeBroadcast(Broadcast):
     """A broadcast without a server: the test hands out the shots and the stream's card."""
 
     def __init__(self) -> None:
-        self.cards: list[StreamCard] = [CARD]
+        self.cards: list[StreamRecord] = [CARD]
         self.comparing: list[bool] = []
         self.is_gone = False
         self.watches: list[Watch] = []
@@ -69,7 +69,7 @@ class FakeBroadcast(Broadcast):
     def compare(self, stream: str, on: bool) -> None:
         self.comparing.append(on)
 
-    def streams(self) -> list[StreamCard]:
+    def streams(self) -> list[StreamRecord]:
         if self.is_gone:
             raise ServerGone("gone")
         return self.cards
@@ -188,7 +188,8 @@ def test_a_server_that_is_gone_is_told_and_waited_for(stage: Stage, wait_until: 
 
 
 def test_a_damaged_picture_is_left_out(stage: Stage, wait_until: WaitUntil) -> None:
-    stage.put(replace(shot(1), data=b"\xff\xd8 no picture"))
+    good = shot(1)
+    stage.put(replace(good, frame=replace(good.frame, data=b"\xff\xd8 no picture")))
     wait_until(lambda: stage.said)
     stage.put(shot(2))
     wait_until(lambda: stage.canvas.shown)

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.errors import WorkerLost
 from pipeline.flow.placement import Device, Plan, Slot, place
-from pipeline.protocol.records import Rename, WorkerBeat
+from pipeline.protocol.records import Heartbeat, Rename
 from workers.exit_codes import EXIT_BROKEN, EXIT_CANNOT_START, EXIT_DRAINED, EXIT_HUNG
-from workers.launch import Fleet, command, environment
+from workers.launch import Launcher, command, environment
 
 GPU = Device("gpu3", "GPU-abc")
 
@@ -65,9 +65,9 @@ class Machine:
         self.children.append(FakeProcess(100 + len(self.children), self.history, deaf=self._deaf))
         return self.children[-1]
 
-    def fleet(self, styles: Sequence[str] = ("wave",), logs: Path | None = None) -> Fleet:
+    def fleet(self, styles: Sequence[str] = ("wave",), logs: Path | None = None) -> Launcher:
         plan = place(styles, [], cores=2)
-        return Fleet(plan, "redis://here", logs=logs, spawn=self.spawn, clock=lambda: self.now_s)
+        return Launcher(plan, "redis://here", logs=logs, spawn=self.spawn, clock=lambda: self.now_s)
 
 
 def test_each_slot_gets_its_process_named_after_style_place_and_host() -> None:
@@ -84,7 +84,7 @@ def test_a_name_that_is_taken_is_not_given_twice() -> None:
     one = first.fleet()
     one.start()
     other = second.fleet()
-    other.start([WorkerBeat(one.names[0], "wave", "cpu", 1)])
+    other.start([Heartbeat(one.names[0], "wave", "cpu", 1)])
     assert other.names[0].startswith("wave@cpu0b.")
 
 
@@ -197,10 +197,10 @@ class Beats:
     def __init__(self, machine: Machine, name: str, answers: Sequence[int | None]) -> None:
         self._machine, self._name, self._answers = machine, name, list(answers)
 
-    def workers(self) -> list[WorkerBeat]:
+    def workers(self) -> list[Heartbeat]:
         self._machine.now_s += 1
         pid = self._answers.pop(0) if self._answers else None
-        return [] if pid is None else [WorkerBeat(self._name, "wave", "cpu", 1, pid=pid)]
+        return [] if pid is None else [Heartbeat(self._name, "wave", "cpu", 1, pid=pid)]
 
 
 def test_ready_means_that_this_very_process_gave_a_sign_of_life() -> None:
@@ -222,7 +222,7 @@ def test_a_worker_that_does_not_get_ready_is_named() -> None:
 
 def test_an_empty_plan_starts_nothing() -> None:
     machine = Machine()
-    with Fleet(Plan(()), "redis://here", spawn=machine.spawn) as fleet:
+    with Launcher(Plan(()), "redis://here", spawn=machine.spawn) as fleet:
         fleet.poll()
     assert machine.commands == []
 
@@ -237,7 +237,7 @@ def test_a_slot_changes_its_style_once_its_worker_has_left() -> None:
     fleet = machine.fleet(("wave", "starry"))
     fleet.start()
     old = fleet.names[1]
-    new = fleet.heir_of(old, "wave", [])
+    new = fleet.replacement_of(old, "wave", [])
     assert new.startswith("wave@cpu1.")
     first = fleet.names[0]
     fleet.move(Rename(old, new))
@@ -255,8 +255,8 @@ def test_a_slot_changes_its_style_once_its_worker_has_left() -> None:
 def test_a_slot_whose_name_is_taken_elsewhere_gets_a_letter() -> None:
     fleet = Machine().fleet(("wave", "starry"))
     fleet.start()
-    plain = fleet.heir_of(fleet.names[1], "wave", [])
-    assert fleet.heir_of(fleet.names[1], "wave", [plain]).startswith("wave@cpu1b.")
+    plain = fleet.replacement_of(fleet.names[1], "wave", [])
+    assert fleet.replacement_of(fleet.names[1], "wave", [plain]).startswith("wave@cpu1b.")
 
 
 def test_a_worker_that_does_not_make_room_in_its_grace_is_killed() -> None:
@@ -264,7 +264,7 @@ def test_a_worker_that_does_not_make_room_in_its_grace_is_killed() -> None:
     fleet = machine.fleet(("wave", "starry"))
     fleet.start()
     old = fleet.names[1]
-    fleet.move(Rename(old, fleet.heir_of(old, "wave", [])))
+    fleet.move(Rename(old, fleet.replacement_of(old, "wave", [])))
     machine.now_s = 10.5
     fleet.poll()
     fleet.poll()
@@ -277,7 +277,7 @@ def test_a_worker_that_is_drained_while_it_makes_room_has_no_heir() -> None:
     fleet = machine.fleet(("wave", "starry"))
     fleet.start()
     old = fleet.names[1]
-    fleet.move(Rename(old, fleet.heir_of(old, "wave", [])))
+    fleet.move(Rename(old, fleet.replacement_of(old, "wave", [])))
     machine.children[1].code = EXIT_DRAINED
     fleet.poll()
     assert len(machine.children) == 2

@@ -7,7 +7,7 @@ from pipeline.process.config import settings
 from pipeline.server.broker import Broker
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from workers.local_workers import Crew
+from workers.local_workers import LocalWorkers
 from workers.styles import find_style
 
 
@@ -20,7 +20,7 @@ def test_their_engines_have_as_many_threads_as_was_set(
     settings.cache_clear()
     broker = Broker(server.url, transport, lambda style, ticket: pytest.fail("nothing is sent"), None)
     try:
-        with Crew(broker, [find_style("test-identity")], 1, lambda _: None):
+        with LocalWorkers(broker, [find_style("test-identity")], 1, lambda _: None):
             (beat,) = transport.workers()
             assert psutil.Process(beat.pid).environ()["PAINTER_THREADS"] == "3"
     finally:

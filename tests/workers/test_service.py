@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import PipelineError, ServerFull, ServerGone
 from pipeline.protocol.codec import encode
 from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.protocol.records import Claim, WorkerBeat
+from pipeline.protocol.records import Claim, Heartbeat
 from pipeline.protocol.wire import Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.fake_styles import load_standin
 from workers.leases import Leases
@@ -35,7 +35,7 @@ class FakeServer:
     published: list[tuple[int, bytes, Stages]] = field(default_factory=list)
     released: list[tuple[int, str]] = field(default_factory=list)
     failed: list[tuple[int, str]] = field(default_factory=list)
-    beats: list[WorkerBeat] = field(default_factory=list)
+    beats: list[Heartbeat] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
 
     def _meet(self, call: str) -> None:
@@ -68,7 +68,7 @@ class FakeServer:
         self.failed.append((seq, reason))
         return True
 
-    def beat_worker(self, beat: WorkerBeat) -> None:
+    def send_heartbeat(self, beat: Heartbeat) -> None:
         self._meet("beat")
         self.beats.append(beat)
 

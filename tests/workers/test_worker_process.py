@@ -15,14 +15,14 @@ import pytest
 from pipeline.flow.placement import place
 from pipeline.protocol.codec import decode, encode
 from pipeline.protocol.frame import Codec, Frame, Look
-from pipeline.protocol.records import Entry
+from pipeline.protocol.records import PaintedEntry
 from pipeline.protocol.wire import Limits, Ticket, pack_frame, unpack_frame, unpack_stages
 from pipeline.server.app import create_app, message_of
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.workers.tiny import StyleFiles
 from workers.exit_codes import EXIT_CANNOT_START, EXIT_HUNG
-from workers.launch import Fleet
+from workers.launch import Launcher
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import stylize
 
@@ -52,7 +52,7 @@ class Desk:
         ticket = message_of(self._app, self.style, Ticket("clip", seq, attempt, live=live))
         self.transport.submit("clip", seq, document, ticket)
 
-    def receive(self) -> Entry:
+    def receive(self) -> PaintedEntry:
         """Return the next painted frame."""
         for _ in range(200):
             if found := self.transport.read("clip", self._last, block_ms=100, count=1):
@@ -163,7 +163,7 @@ def test_the_launcher_brings_back_a_worker_that_was_killed(
     server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
     desk = Desk(server.url, transport, "test-identity")
-    with Fleet(place(["test-identity"], [], cores=2), server.url, logs=tmp_path / "logs") as fleet:
+    with Launcher(place(["test-identity"], [], cores=2), server.url, logs=tmp_path / "logs") as fleet:
         fleet.wait_ready(transport, 30)
         (killed,) = fleet.pids
         os.kill(killed, signal.SIGKILL)
@@ -187,9 +187,9 @@ import sys, time
 from pathlib import Path
 from pipeline.flow.placement import place
 from pipeline.server.transport import Transport
-from workers.launch import Fleet
+from workers.launch import Launcher
 
-fleet = Fleet(place(["test-identity"], [], cores=2, workers=2), sys.argv[1], logs=Path(sys.argv[2]))
+fleet = Launcher(place(["test-identity"], [], cores=2, workers=2), sys.argv[1], logs=Path(sys.argv[2]))
 fleet.start()
 fleet.wait_ready(Transport.connect(sys.argv[1]))
 print(*fleet.pids, flush=True)

@@ -5,8 +5,8 @@ import { $, icon, make, picture } from "./dom.js";
 import { notify } from "./notices.js";
 import { showPanel } from "./panels.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
-/** @typedef {{id: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobCard */
+/** @typedef {import("./state.js").PageState} PageState */
+/** @typedef {{id: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobStatus */
 /** @typedef {{name: string, style: string, share: number, request: XMLHttpRequest}} Upload */
 
 const POLL_MS = 1000;
@@ -14,11 +14,11 @@ const FINAL = ["done", "failed", "cancelled"];
 
 export class Batch {
   /** @type {Set<Upload>} */ #uploads = new Set();
-  /** @type {JobCard[]} */ #jobs = [];
+  /** @type {JobStatus[]} */ #jobs = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #studio;
 
-  /** @param {Studio} studio */
+  /** @param {PageState} studio */
   constructor(studio) {
     this.#studio = studio;
     const chooser = /** @type {HTMLInputElement} */ ($("file"));
@@ -76,7 +76,7 @@ export class Batch {
     this.#draw();
   }
 
-  /** @param {JobCard[]} jobs */
+  /** @param {JobStatus[]} jobs */
   #hear(jobs) {
     for (const job of jobs) {
       const before = this.#jobs.find((one) => one.id === job.id);
@@ -97,7 +97,7 @@ export class Batch {
     $("jobs").replaceChildren(...[...this.#uploads].map(uploading), ...rows);
   }
 
-  /** @param {JobCard} job */
+  /** @param {JobStatus} job */
   #row(job) {
     const isFinal = FINAL.includes(job.state);
     const away = make("button", { class: "close", type: "button", title: isFinal ? "Remove" : "Cancel", "aria-label": `${isFinal ? "Remove" : "Cancel"} ${job.name}` }, icon("close"));
@@ -138,12 +138,12 @@ function reason({ status, responseText }) {
   }
 }
 
-/** @param {JobCard} job */
+/** @param {JobStatus} job */
 function share({ state, done, total }) {
   return state === "done" ? 1 : total ? done / total : 0;
 }
 
-/** Words on how far a job is. @param {JobCard} job */
+/** Words on how far a job is. @param {JobStatus} job */
 export function progress({ state, done, total, fps, message }) {
   if (state !== "painting") return message || state;
   const left = total && fps > 0 ? `, ${Math.ceil((total - done) / fps)} s left` : "";

@@ -21,12 +21,12 @@ const WHOLE = 3 * CELL_PX * CELL_PX;
 /** What a place changes by, for each difference from -255 on. */
 const STEPS = Int8Array.from({ length: 511 }, (_, i) => Math.sign(i - 255) * Math.round(NEW_SHARE * Math.abs(i - 255)));
 
-export class Steady {
+export class Denoiser {
   #last = new Uint8ClampedArray();
   /** Of the pictures that come. */ #grid = new Grid(0, 0);
 
   /** Average what does not move with the pictures before, in place. @param {Picture} picture */
-  settle({ data, width, height }) {
+  apply({ data, width, height }) {
     const grid = this.#grid;
     if (grid.width !== width || grid.height !== height || Math.min(width, height) < CELL_PX) {
       this.#grid = new Grid(width, height);

@@ -4,12 +4,12 @@
 import { $, make, picture, plate } from "./dom.js";
 import { remember } from "./prefs.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
+/** @typedef {import("./state.js").PageState} PageState */
 
 /** A slider gives 60 values a second; the painters need no more than this many ms apart. */
 const LOOK_EVERY_MS = 80;
 
-/** @param {Studio} studio */
+/** @param {PageState} studio */
 export function wireDock(studio) {
   const group = $("styles");
   group.addEventListener("keydown", (event) => {
@@ -32,13 +32,13 @@ export function wireDock(studio) {
   });
 }
 
-/** @param {Studio} studio @param {string} style */
+/** @param {PageState} studio @param {string} style */
 export function choose(studio, style) {
   remember({ style });
   studio.choose(style);
 }
 
-/** @param {Studio} studio @param {import("./state.js").StyleCard} style @param {number} index */
+/** @param {PageState} studio @param {import("./state.js").StyleCard} style @param {number} index */
 function button(studio, style, index) {
   const by = style.painter ? `, ${style.painter}` : "";
   const title = `${style.painting || style.name}${by} (${index + 1})`;
@@ -47,7 +47,7 @@ function button(studio, style, index) {
   return made;
 }
 
-/** @param {Studio} studio */
+/** @param {PageState} studio */
 function mark(studio) {
   for (const element of $("styles").children) {
     const one = /** @type {HTMLElement} */ (element);
@@ -65,7 +65,7 @@ function mark(studio) {
   }
 }
 
-/** @param {Studio} studio */
+/** @param {PageState} studio */
 function wireLook(studio) {
   const strength = /** @type {HTMLInputElement} */ ($("strength"));
   const keep = /** @type {HTMLInputElement} */ ($("keep-colours"));

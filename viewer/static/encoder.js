@@ -1,13 +1,13 @@
 // @ts-check
 /** A worker that takes the noise out of the camera's pictures and encodes them, so that the page's own thread draws. */
 
-import { Steady } from "./denoise.js";
+import { Denoiser } from "./denoise.js";
 
 /** @typedef {{picture: ImageBitmap, width: number, height: number, isMirrored: boolean}} Order */
 
 const JPEG_QUALITY = 0.85;
 
-const steady = new Steady();
+const denoiser = new Denoiser();
 let canvas = new OffscreenCanvas(1, 1);
 
 // A picture that does not encode is left out; nobody waits for it.
@@ -24,7 +24,7 @@ async function encoded({ picture, width, height, isMirrored }) {
   context.drawImage(picture, 0, 0, width, height);
   picture.close();
   const pixels = context.getImageData(0, 0, width, height);
-  steady.settle(pixels);
+  denoiser.apply(pixels);
   context.putImageData(pixels, 0, 0);
   return canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
 }

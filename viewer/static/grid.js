@@ -5,15 +5,15 @@ import { $, make, pictureOf } from "./dom.js";
 import { LIVE, describe } from "./stream_states.js";
 import { words } from "./stats.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
+/** @typedef {import("./state.js").PageState} PageState */
 /** @typedef {{canvas: HTMLCanvasElement, figure: HTMLElement}} Tile */
 
-export class Wall {
+export class Grid {
   /** style → tile @type {Map<string, Tile>} */ #tiles = new Map();
   #studio;
   #onChoose;
 
-  /** @param {Studio} studio @param {(style: string) => void} onChoose */
+  /** @param {PageState} studio @param {(style: string) => void} onChoose */
   constructor(studio, onChoose) {
     this.#studio = studio;
     this.#onChoose = onChoose;

@@ -19,9 +19,9 @@ import { Screen } from "./screen.js";
 import { Connection } from "./socket.js";
 import { Sources } from "./sources.js";
 import { LIVE } from "./stream_states.js";
-import { Studio } from "./state.js";
+import { PageState } from "./state.js";
 import { View } from "./view.js";
-import { Wall } from "./grid.js";
+import { Grid } from "./grid.js";
 
 const painting = /** @type {HTMLCanvasElement} */ ($("painting"));
 const source = /** @type {HTMLCanvasElement} */ ($("source"));
@@ -41,7 +41,7 @@ const connection = new Connection(`${location.protocol === "https:" ? "wss" : "w
   },
   onState: (state) => state !== LIVE && studio.setLink(state),
 });
-const studio = new Studio((message) => connection.send(message));
+const studio = new PageState((message) => connection.send(message));
 const screen = new Screen(painting, source, {
   ack: (stream, seq, delayMs) => connection.send({ type: "drawn", stream, seq, delay_ms: delayMs }),
   drawn: ({ header }) => {
@@ -68,7 +68,7 @@ studio.look = { strength: prefs.strength, keepColours: prefs.keepColours };
 
 const sources = new Sources(studio, camera);
 const view = new View(studio);
-const wall = new Wall(studio, (style) => choose(studio, style));
+const wall = new Grid(studio, (style) => choose(studio, style));
 const divider = new Divider();
 const insight = new Insight(studio);
 const recorder = new Recorder(

@@ -6,7 +6,7 @@ import { notify } from "./notices.js";
 import { load, remember } from "./prefs.js";
 import { cameraObstacle, cameraRefusal } from "./camera_access.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
+/** @typedef {import("./state.js").PageState} PageState */
 /** @typedef {import("./camera.js").Camera} Camera */
 
 const SIZES = [
@@ -31,7 +31,7 @@ export class Sources {
     port: location.port,
   });
 
-  /** @param {Studio} studio @param {Camera} camera */
+  /** @param {PageState} studio @param {Camera} camera */
   constructor(studio, camera) {
     this.#studio = studio;
     this.#camera = camera;
@@ -134,7 +134,7 @@ export class Sources {
     $("live-now").hidden = others.length === 0;
   }
 
-  /** @param {import("./state.js").StreamCard} card */
+  /** @param {import("./state.js").StreamRecord} card */
   #row(card) {
     const facts = `${card.style} · ${card.width} × ${card.height}`;
     const row = make("button", { class: "row", type: "button", "aria-current": card.name === this.#studio.source.stream }, picture(card.style, 44), make("span", {}, make("strong", {}, card.name), make("small", {}, facts)));
@@ -143,7 +143,7 @@ export class Sources {
     return make("li", {}, row, ...(link ? [make("a", { class: "beside", href: link, target: "_blank", rel: "noopener" }, "as MJPEG, for OBS or VLC")] : []));
   }
 
-  /** @param {import("./state.js").StreamCard} card */
+  /** @param {import("./state.js").StreamRecord} card */
   #chip(card) {
     const chip = make("button", { class: "chip", type: "button", title: `Watch ${card.name}` }, picture(card.style, 44), card.name);
     chip.addEventListener("click", () => this.watch(card.name));
@@ -154,8 +154,8 @@ export class Sources {
 /**
  * Rebuild a list only when what it shows changed, so that the focus stays where it is.
  * @param {HTMLElement} list
- * @param {import("./state.js").StreamCard[]} cards
- * @param {(card: import("./state.js").StreamCard) => HTMLElement} row
+ * @param {import("./state.js").StreamRecord[]} cards
+ * @param {(card: import("./state.js").StreamRecord) => HTMLElement} row
  */
 function keyed(list, cards, row) {
   const key = cards.map(({ name, style, width, links }) => [name, style, width, links?.mjpg].join()).join(";");

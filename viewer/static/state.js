@@ -7,16 +7,16 @@
 import { LIVE, READY, WAITING, summary } from "./stream_states.js";
 
 /** @typedef {{name: string, painting: string, painter: string, year: string}} StyleCard */
-/** @typedef {{name: string, style: string, mode: string, width: number, height: number, captured: number, dropped: number, painted: number, failed: number, in_flight: number, age_s: number, links?: {mjpg: string, jpg: string}}} StreamCard */
+/** @typedef {{name: string, style: string, mode: string, width: number, height: number, captured: number, dropped: number, painted: number, failed: number, in_flight: number, age_s: number, links?: {mjpg: string, jpg: string}}} StreamRecord */
 /** @typedef {{strength: number, keepColours: boolean}} Look */
 /** @typedef {{kind: "none" | "camera" | "stream", stream: string}} Source */
 
 /** Statistics come once a second. */
 const MISSED_S = 3;
 
-export class Studio extends EventTarget {
+export class PageState extends EventTarget {
   /** @type {StyleCard[]} */ styles = [];
-  /** @type {StreamCard[]} */ cards = [];
+  /** @type {StreamRecord[]} */ cards = [];
   /** @type {any} */ stats = null;
   style = "";
   /** Chosen, and not yet seen on a picture. */

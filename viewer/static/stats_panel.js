@@ -5,10 +5,10 @@ import { Chart } from "./chart.js";
 import { $, make, picture } from "./dom.js";
 import { STAGES, sizeWords, words } from "./stats.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
+/** @typedef {import("./state.js").PageState} PageState */
 /** @typedef {{fps: number, p50: number | null, p95: number | null}} Reading */
 /** @typedef {{p50: number, p95: number}} Spread */
-/** @typedef {{name: string, style: string, device: string, threads: number, fps: number, busy: number | null, rss_bytes: number, host: string}} WorkerBeat */
+/** @typedef {{name: string, style: string, device: string, threads: number, fps: number, busy: number | null, rss_bytes: number, host: string}} Heartbeat */
 
 const STAGE_WORDS = /** @type {{[stage: string]: string}} */ ({
   capture: "Camera to server",
@@ -28,7 +28,7 @@ export class Insight {
   #delay = new Chart(/** @type {HTMLCanvasElement} */ ($("chart-delay")), { floor: 100 });
   #studio;
 
-  /** @param {Studio} studio */
+  /** @param {PageState} studio */
   constructor(studio) {
     this.#studio = studio;
   }
@@ -86,13 +86,13 @@ function counters(report) {
   $("counters").replaceChildren(...cells);
 }
 
-/** @param {WorkerBeat[]} beats */
+/** @param {Heartbeat[]} beats */
 function workers(beats) {
   $("no-workers").hidden = beats.length > 0;
   $("workers").replaceChildren(...beats.map(worker));
 }
 
-/** @param {WorkerBeat} beat */
+/** @param {Heartbeat} beat */
 function worker({ name, style, device, threads, fps, busy, rss_bytes }) {
   const facts = [device, `${threads} ${threads === 1 ? "thread" : "threads"}`, sizeWords(rss_bytes)].join(" · ");
   const share = busy === null || busy === undefined ? "" : `${Math.round(busy * 100)} % busy`;

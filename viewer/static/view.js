@@ -7,7 +7,7 @@ import { load, remember } from "./prefs.js";
 import { LIVE, READY, describe } from "./stream_states.js";
 import { words } from "./stats.js";
 
-/** @typedef {import("./state.js").Studio} Studio */
+/** @typedef {import("./state.js").PageState} PageState */
 
 /** Fill the window while at least this much of the picture stays visible. */
 const LEAST_VISIBLE = 0.7;
@@ -26,7 +26,7 @@ export class View {
   #ambient = /** @type {HTMLCanvasElement} */ ($("ambient"));
   #fit = /** @type {HTMLSelectElement} */ ($("fit"));
 
-  /** @param {Studio} studio */
+  /** @param {PageState} studio */
   constructor(studio) {
     this.#studio = studio;
     Object.assign(this.#ambient, { width: AMBIENT.width, height: AMBIENT.height });

@@ -1,6 +1,6 @@
 """What all pages and programs share: the parts handed in, who is here, and one look at the server a second.
 
-Owner of the census task: `viewer/server.py`. All of it runs on the server's event loop.
+Owner of the refresh task: `viewer/server.py`. All of it runs on the server's event loop.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from aiohttp import web
 
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.flow.worker_health import older_workers, why_nobody_paints
-from pipeline.protocol.records import StreamCard
+from pipeline.protocol.records import StreamRecord
 from viewer.broadcast import Broadcast
 from viewer.ports import Atelier, Intake
 from viewer.web.limits import PageLimits
 from viewer.web.security import Access
-from viewer.web.stats import Book, Snapshot
+from viewer.web.stats import Snapshot, StreamStats
 
 log = logging.getLogger(__name__)
 
-CENSUS_S = 1.0
+REFRESH_S = 1.0
 # A link works for half a day, and is the same all hour long so that a page need not change what it shows.
 _LINK_HOURS = 13
 
@@ -54,11 +54,11 @@ class Parts:
     limits: PageLimits = field(default_factory=PageLimits)
 
 
-class Guest(Protocol):
+class PageConnection(Protocol):
     """A page that is open."""
 
-    def census(self) -> None:
-        """Hear that the book has been brought up to date."""
+    def on_refresh(self) -> None:
+        """Hear that the stats has been brought up to date."""
         ...
 
     async def hang_up(self) -> None:
@@ -66,15 +66,15 @@ class Guest(Protocol):
         ...
 
 
-class Desk:
+class AppState:
     """Who is here. Counts are what the limits bound."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.book = Book()
-        self.pages: set[Guest] = set()
+        self.stats = StreamStats()
+        self.pages: set[PageConnection] = set()
         #: Streams of page cameras: seen by the page they belong to, and by whoever it gives a signed link.
-        self.owners: dict[str, Guest] = {}
+        self.owners: dict[str, PageConnection] = {}
         self.sessions = 0
         self.programs = 0
         self.uploads = 0
@@ -83,49 +83,49 @@ class Desk:
     @property
     def is_connected(self) -> bool:
         """Whether the frame server answers."""
-        return self.book.now.is_connected and self.parts.broadcast.is_connected
+        return self.stats.now.is_connected and self.parts.broadcast.is_connected
 
-    def cards(self, guest: Guest | None = None) -> list[dict[str, object]]:
+    def cards(self, guest: PageConnection | None = None) -> list[dict[str, object]]:
         """Return the live streams `guest` may see, as JSON has them; None: those of no page's camera."""
-        now = self.book.now.streams
+        now = self.stats.now.streams
         return [self._card(card) for card in now if self.owners.get(card.name) in (None, guest)]
 
-    def may_watch(self, stream: str, guest: Guest | None = None) -> bool:
+    def may_watch(self, stream: str, guest: PageConnection | None = None) -> bool:
         """Whether there is such a stream, and it is not another page's camera."""
         owner = self.owners.get(stream)
-        return owner is guest if owner else any(card.name == stream for card in self.book.now.streams)
+        return owner is guest if owner else any(card.name == stream for card in self.stats.now.streams)
 
     def painters(self, style: str) -> int:
         """Return how many threads paint `style`."""
-        return sum(beat.threads for beat in self.book.now.workers if beat.style == style)
+        return sum(beat.threads for beat in self.stats.now.workers if beat.style == style)
 
     def are_older(self, style: str) -> bool:
         """Whether there are workers of `style` that leave its tickets to newer ones."""
-        return bool(older_workers(style, self.book.now.workers))
+        return bool(older_workers(style, self.stats.now.workers))
 
     def why_nobody_paints(self, style: str) -> str:
         """Return why pictures in `style` wait, as every command says it; "" while somebody paints them."""
-        return why_nobody_paints(style, self.book.now.workers)
+        return why_nobody_paints(style, self.stats.now.workers)
 
     def report(self) -> dict[str, object]:
         """Return `/api/stats`."""
         here = {"pages": len(self.pages), "sessions": self.sessions, "programs": self.programs}
-        return {**self.book.report(), "connected": self.is_connected, **here}
+        return {**self.stats.report(), "connected": self.is_connected, **here}
 
-    async def take_census(self) -> None:
+    async def refresh(self) -> None:
         """Look at the server and tell the pages."""
-        self.book.look(await asyncio.to_thread(self._look))
+        self.stats.look(await asyncio.to_thread(self._look))
         for page in tuple(self.pages):
-            page.census()
+            page.on_refresh()
 
-    async def keep_census(self) -> None:
+    async def keep_fresh(self) -> None:
         """Take one a second, for ever."""
         while True:
-            await asyncio.sleep(CENSUS_S)
+            await asyncio.sleep(REFRESH_S)
             try:
-                await self.take_census()
+                await self.refresh()
             except Exception:
-                log.exception("the census goes on after a fault")
+                log.exception("the refresh goes on after a fault")
 
     def _look(self) -> Snapshot:
         broadcast = self.parts.broadcast
@@ -135,12 +135,12 @@ class Desk:
             log.info("the server does not answer: %s", error)
             return Snapshot(time.monotonic(), False)
 
-    def _card(self, card: StreamCard) -> dict[str, object]:
+    def _card(self, card: StreamRecord) -> dict[str, object]:
         return {
             "name": card.name, "style": card.style, "mode": card.mode, "width": card.width, "height": card.height,
             "strength": card.look.strength, "keep_colours": card.look.keep_colours, "captured": card.captured,
             "dropped": card.dropped, "painted": card.painted, "failed": card.failed, "in_flight": card.in_flight,
-            "age_s": round(card.age_s, 1), "fps": self.book.fps_of(card.name), "links": self._links(card.name),
+            "age_s": round(card.age_s, 1), "fps": self.stats.fps_of(card.name), "links": self._links(card.name),
         }  # fmt: skip
 
     def _links(self, stream: str) -> dict[str, str]:
@@ -149,4 +149,4 @@ class Desk:
         return {kind: access.sign(f"/streams/{stream}.{kind}", expires_unix) for kind in ("mjpg", "jpg")}
 
 
-DESK = web.AppKey("desk", Desk)
+APP_STATE = web.AppKey("app_state", AppState)

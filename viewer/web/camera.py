@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.errors import UsageError, WireError
 from pipeline.protocol.frame import Look
 from viewer.ports import Session
-from viewer.web.app_state import Desk, Guest
+from viewer.web.app_state import AppState, PageConnection
 from viewer.web.messages import CameraPicture
 from viewer.web.stats import Arrivals
 
@@ -22,8 +22,8 @@ _SILENT_S = 1.0
 class Camera:
     """The camera of `page`; runs on the event loop, with the session's slow calls in threads."""
 
-    def __init__(self, desk: Desk, page: Guest) -> None:
-        self._desk, self._page = desk, page
+    def __init__(self, app_state: AppState, page: PageConnection) -> None:
+        self._app_state, self._page = app_state, page
         self._session: Session | None = None
         self._arrivals = Arrivals()
         self._offered_s = float("-inf")
@@ -44,7 +44,7 @@ class Camera:
         """Give everything back; idempotent."""
         session, self._session = self._session, None
         if session is not None:
-            self._desk.sessions -= 1
+            self._app_state.sessions -= 1
             self._own({})
             # Shielded: a page that ends while the server does still frees its stream.
             await asyncio.shield(asyncio.to_thread(session.close))
@@ -59,7 +59,7 @@ class Camera:
 
     def owns(self, stream: str) -> bool:
         """Whether `stream` is this camera's."""
-        return self._desk.owners.get(stream) is self._page
+        return self._app_state.owners.get(stream) is self._page
 
     def is_silent(self, stream: str, now_s: float) -> bool:
         """Whether `stream` is this camera's and gets no pictures from it."""
@@ -70,18 +70,18 @@ class Camera:
         return self._arrivals.of(captured_ms) if self.owns(stream) else None
 
     async def _open(self, styles: Sequence[str], look: Look) -> Session:
-        desk = self._desk
-        if desk.sessions >= desk.parts.limits.sessions:
-            raise UsageError(f"all {desk.parts.limits.sessions} camera places are taken; try again later")
-        desk.sessions += 1
+        app_state = self._app_state
+        if app_state.sessions >= app_state.parts.limits.sessions:
+            raise UsageError(f"all {app_state.parts.limits.sessions} camera places are taken; try again later")
+        app_state.sessions += 1
         try:
-            return await asyncio.to_thread(desk.parts.intake.open, f"cam-{secrets.token_hex(4)}", styles, look)
+            return await asyncio.to_thread(app_state.parts.intake.open, f"cam-{secrets.token_hex(4)}", styles, look)
         except BaseException:
-            desk.sessions -= 1
+            app_state.sessions -= 1
             raise
 
     def _own(self, streams: Mapping[str, str]) -> None:
-        owners = self._desk.owners
+        owners = self._app_state.owners
         for stream in set(self.streams.values()) - set(streams.values()):
             del owners[stream]
         owners.update(dict.fromkeys(streams.values(), self._page))

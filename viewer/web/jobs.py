@@ -10,9 +10,9 @@ from aiohttp.helpers import content_disposition_header
 
 from pipeline.errors import UsageError
 from pipeline.protocol.frame import Look
-from viewer.ports import JobCard, JobState
+from viewer.ports import JobState, JobStatus
 from viewer.web import uploads
-from viewer.web.app_state import DESK, Desk
+from viewer.web.app_state import APP_STATE, AppState
 from viewer.web.middleware import refuse
 
 #: Percent-encoded, as a header holds no other letters.
@@ -30,36 +30,39 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _submit(request: web.Request) -> web.StreamResponse:
-    desk = request.app[DESK]
-    limits = desk.parts.limits
-    style, look = _style(request, desk), _look(request)
-    if desk.uploads >= limits.uploads or sum(card.state in _OPEN for card in desk.parts.atelier.jobs()) >= limits.jobs:
+    app_state = request.app[APP_STATE]
+    limits = app_state.parts.limits
+    style, look = _style(request, app_state), _look(request)
+    if (
+        app_state.uploads >= limits.uploads
+        or sum(card.state in _OPEN for card in app_state.parts.atelier.jobs()) >= limits.jobs
+    ):
         return refuse(429, "the painter has enough to do; try again when a job is done")
     name = uploads.display_name(unquote(request.headers.get(NAME_HEADER, "")))
     try:
-        source = await _receive(request, desk)
+        source = await _receive(request, app_state)
     except uploads.TooLarge as error:
         return refuse(413, str(error))
     try:
-        job = await asyncio.to_thread(desk.parts.atelier.submit, source, name, style, look)
+        job = await asyncio.to_thread(app_state.parts.atelier.submit, source, name, style, look)
     except BaseException:
         shutil.rmtree(source.parent)
         raise
     return web.json_response({"id": job}, status=201, headers={"Location": f"/api/jobs/{job}"})
 
 
-async def _receive(request: web.Request, desk: Desk) -> Path:
-    folder, limit = desk.parts.uploads, desk.parts.limits.upload_bytes
+async def _receive(request: web.Request, app_state: AppState) -> Path:
+    folder, limit = app_state.parts.uploads, app_state.parts.limits.upload_bytes
     uploads.make_room(folder, request.content_length or 0, limit)
-    desk.uploads += 1
+    app_state.uploads += 1
     try:
         return await uploads.save(aiter(request.content.iter_chunked(_CHUNK_BYTES)), folder, limit)
     finally:
-        desk.uploads -= 1
+        app_state.uploads -= 1
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    return web.json_response({"jobs": [_card(card) for card in request.app[DESK].parts.atelier.jobs()]})
+    return web.json_response({"jobs": [_card(card) for card in request.app[APP_STATE].parts.atelier.jobs()]})
 
 
 async def _output(request: web.Request) -> web.StreamResponse:
@@ -73,17 +76,17 @@ async def _output(request: web.Request) -> web.StreamResponse:
 
 
 async def _cancel(request: web.Request) -> web.StreamResponse:
-    if not await asyncio.to_thread(request.app[DESK].parts.atelier.cancel, request.match_info["job"]):
+    if not await asyncio.to_thread(request.app[APP_STATE].parts.atelier.cancel, request.match_info["job"]):
         return refuse(404, "no such job")
     return web.Response(status=204)
 
 
-def _find(request: web.Request) -> JobCard | None:
-    jobs = request.app[DESK].parts.atelier.jobs()
+def _find(request: web.Request) -> JobStatus | None:
+    jobs = request.app[APP_STATE].parts.atelier.jobs()
     return next((card for card in jobs if card.job == request.match_info["job"]), None)
 
 
-def _card(card: JobCard) -> dict[str, object]:
+def _card(card: JobStatus) -> dict[str, object]:
     return {
         "id": card.job, "name": card.name, "style": card.style, "state": card.state, "done": card.done,
         "total": card.total, "fps": round(card.fps, 1), "message": card.message,
@@ -91,10 +94,10 @@ def _card(card: JobCard) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _style(request: web.Request, desk: Desk) -> str:
+def _style(request: web.Request, app_state: AppState) -> str:
     style = request.query.get("style", "")
-    if style not in desk.parts.styles:
-        raise UsageError(f"no style {style!r}; there are {', '.join(desk.parts.styles)}")
+    if style not in app_state.parts.styles:
+        raise UsageError(f"no style {style!r}; there are {', '.join(app_state.parts.styles)}")
     return style
 
 

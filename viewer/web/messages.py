@@ -109,17 +109,17 @@ def read_picture(data: bytes) -> CameraPicture:
 
 def pack_shot(shot: Shot) -> bytes:
     """Return a painted picture as the page gets it."""
-    stages = shot.stages
+    frame, stages = shot.frame, shot.stages
     header = json.dumps(
         {
-            "stream": shot.stream, "seq": shot.seq, "pts": shot.pts, "w": shot.width, "h": shot.height,
-            "size": len(shot.data), "source_size": len(shot.source), "queue_ms": queue_ms(shot),
+            "stream": shot.stream, "seq": frame.seq, "pts": frame.pts, "w": frame.width, "h": frame.height,
+            "size": len(frame.data), "source_size": len(shot.source), "queue_ms": queue_ms(shot),
             "decode_ms": stages.decode_ms, "paint_ms": stages.paint_ms, "encode_ms": stages.encode_ms,
             "style": stages.style, "worker": stages.worker,
         },
         separators=(",", ":"),
     ).encode()  # fmt: skip
-    return b"".join((_PAINTED_HEAD.pack(PAINTED_PICTURE, len(header)), header, shot.data, shot.source))
+    return b"".join((_PAINTED_HEAD.pack(PAINTED_PICTURE, len(header)), header, frame.data, shot.source))
 
 
 def queue_ms(shot: Shot) -> int:

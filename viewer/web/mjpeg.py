@@ -9,7 +9,7 @@ import time
 from aiohttp import web
 
 from viewer.broadcast import Shot, Watch
-from viewer.web.app_state import DESK, Desk
+from viewer.web.app_state import APP_STATE, AppState
 from viewer.web.middleware import EXPIRES, refuse
 from viewer.web.wakeup import waker
 
@@ -28,30 +28,30 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _mjpeg(request: web.Request) -> web.StreamResponse:
-    desk = request.app[DESK]
-    if (refusal := _refusal(request, desk)) is not None:
+    app_state = request.app[APP_STATE]
+    if (refusal := _refusal(request, app_state)) is not None:
         return refusal
     response = web.StreamResponse(headers={"Content-Type": "multipart/x-mixed-replace; boundary=frame"})
-    desk.programs += 1
+    app_state.programs += 1
     try:
         await response.prepare(request)
-        await _send_all(request, desk, response)
+        await _send_all(request, app_state, response)
     except ConnectionError:
         # The program left, as they do.
         return response
     finally:
-        desk.programs -= 1
+        app_state.programs -= 1
     return response
 
 
-async def _send_all(request: web.Request, desk: Desk, response: web.StreamResponse) -> None:
+async def _send_all(request: web.Request, app_state: AppState, response: web.StreamResponse) -> None:
     came = asyncio.Event()
-    watch = desk.parts.broadcast.watch(request.match_info["name"], waker(came))
+    watch = app_state.parts.broadcast.watch(request.match_info["name"], waker(came))
     until_unix = request.get(EXPIRES, float("inf"))
     last_s = time.monotonic()
     try:
         await response.write(_BOUNDARY)
-        while not desk.is_closing and time.time() < until_unix and time.monotonic() - last_s < _PATIENCE_S:
+        while not app_state.is_closing and time.time() < until_unix and time.monotonic() - last_s < _PATIENCE_S:
             shot = await _next(watch, came, _LOOK_S)
             if shot is not None:
                 last_s = time.monotonic()
@@ -63,30 +63,30 @@ async def _send_all(request: web.Request, desk: Desk, response: web.StreamRespon
 
 
 async def _jpeg(request: web.Request) -> web.StreamResponse:
-    desk = request.app[DESK]
-    if (refusal := _refusal(request, desk)) is not None:
+    app_state = request.app[APP_STATE]
+    if (refusal := _refusal(request, app_state)) is not None:
         return refusal
     came = asyncio.Event()
-    watch = desk.parts.broadcast.watch(request.match_info["name"], waker(came))
-    desk.programs += 1
+    watch = app_state.parts.broadcast.watch(request.match_info["name"], waker(came))
+    app_state.programs += 1
     try:
         shot = await _next(watch, came, _ONE_PICTURE_S)
     finally:
-        desk.programs -= 1
+        app_state.programs -= 1
         watch.close()
     if shot is None:
         return refuse(504, f"no picture within {_ONE_PICTURE_S:.0f} s")
-    return web.Response(body=shot.data, content_type="image/jpeg")
+    return web.Response(body=shot.frame.data, content_type="image/jpeg")
 
 
-def _refusal(request: web.Request, desk: Desk) -> web.Response | None:
+def _refusal(request: web.Request, app_state: AppState) -> web.Response | None:
     name = request.match_info["name"]
     # A page's own camera is shown to whom the page gives a link, not to whoever guesses its name.
-    is_linked = EXPIRES in request and name in desk.owners
-    if not is_linked and not desk.may_watch(name):
+    is_linked = EXPIRES in request and name in app_state.owners
+    if not is_linked and not app_state.may_watch(name):
         return refuse(404, f"no stream {name}")
-    if desk.programs >= desk.parts.limits.programs:
-        return refuse(503, f"all {desk.parts.limits.programs} places for programs are taken")
+    if app_state.programs >= app_state.parts.limits.programs:
+        return refuse(503, f"all {app_state.parts.limits.programs} places for programs are taken")
     return None
 
 
@@ -101,5 +101,5 @@ async def _next(watch: Watch, came: asyncio.Event, timeout_s: float) -> Shot | N
 
 def _part(shot: Shot) -> bytes:
     """Return one picture with the boundary behind it: without it a player shows each picture one too late."""
-    head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(shot.data)
-    return b"".join((head, shot.data, b"\r\n", _BOUNDARY))
+    head = b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(shot.frame.data)
+    return b"".join((head, shot.frame.data, b"\r\n", _BOUNDARY))

@@ -20,7 +20,7 @@ class Sent:
     inside_ms: float
 
 
-class Outbox:
+class SendWindow:
     """One stream's pictures on their way to one page."""
 
     def __init__(self, unacked: int) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TypedDict
 
 from pipeline.flow.metrics import Percentiles
-from pipeline.protocol.records import StreamCard, WorkerBeat
+from pipeline.protocol.records import Heartbeat, StreamRecord
 from pipeline.protocol.wire import Stages
 
 # Ten seconds at 24 FPS: the numbers follow what happens now.
@@ -57,8 +57,8 @@ class Snapshot:
 
     at_s: float = 0.0
     is_connected: bool = True
-    streams: Sequence[StreamCard] = ()
-    workers: Sequence[WorkerBeat] = ()
+    streams: Sequence[StreamRecord] = ()
+    workers: Sequence[Heartbeat] = ()
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _Stream:
     skipped: int = 0
 
 
-class Book:
+class StreamStats:
     """All that is known of streams and workers; what is gone from the server is forgotten here."""
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class Book:
             ],
         }
 
-    def _stream_report(self, card: StreamCard) -> dict[str, object]:
+    def _stream_report(self, card: StreamRecord) -> dict[str, object]:
         return {
             "stream": card.name, "style": card.style, "fps": self.fps_of(card.name),
             "captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed,

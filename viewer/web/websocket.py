@@ -16,7 +16,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from pipeline.errors import PipelineError, UsageError, WireError
 from viewer.broadcast import Watch, WatchCounters
-from viewer.web.app_state import Desk
+from viewer.web.app_state import AppState
 from viewer.web.camera import Camera
 from viewer.web.limits import Bucket
 from viewer.web.messages import (
@@ -32,7 +32,7 @@ from viewer.web.messages import (
     read_picture,
     read_text,
 )
-from viewer.web.send_window import Outbox, Sent
+from viewer.web.send_window import SendWindow, Sent
 from viewer.web.stream_state import Signs, State, judge
 from viewer.web.wakeup import waker
 
@@ -45,7 +45,7 @@ _NOTHING = WatchCounters(0, 0, 0, 0)
 @dataclass(slots=True)
 class _Watching:
     watch: Watch
-    outbox: Outbox
+    send_window: SendWindow
     compare: bool
     shown_s: float | None = None
     counted: WatchCounters = _NOTHING
@@ -56,13 +56,13 @@ class _Watching:
 class Page:
     """A page's side of the server. `run` lasts as long as the page is open."""
 
-    def __init__(self, desk: Desk, socket: web.WebSocketResponse) -> None:
-        self._desk, self._socket = desk, socket
-        self._broadcast, self._limits = desk.parts.broadcast, desk.parts.limits
+    def __init__(self, app_state: AppState, socket: web.WebSocketResponse) -> None:
+        self._app_state, self._socket = app_state, socket
+        self._broadcast, self._limits = app_state.parts.broadcast, app_state.parts.limits
         self._wake = asyncio.Event()
         self._wake_up = waker(self._wake)
         self._watching: dict[str, _Watching] = {}
-        self._camera = Camera(desk, self)
+        self._camera = Camera(app_state, self)
         # Newest wins here too: a page that does not read gets the latest of each kind, not a backlog.
         self._texts: dict[str, str] = {}
         now_s = time.monotonic()
@@ -72,31 +72,31 @@ class Page:
 
     async def run(self) -> None:
         """Serve the page until its socket ends."""
-        self._desk.pages.add(self)
+        self._app_state.pages.add(self)
         self._say("hello", self._hello())
-        self.census()
+        self.on_refresh()
         pump = asyncio.create_task(self._pump())
         try:
             async for message in self._socket:
                 if not await self._hear(message):
                     break
         finally:
-            self._desk.pages.discard(self)
+            self._app_state.pages.discard(self)
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
             self._leave(set(self._watching))
             await self._camera.close()
 
-    def census(self) -> None:
+    def on_refresh(self) -> None:
         """Tell the page what is going on."""
-        desk = self._desk
+        app_state = self._app_state
         for stream, watching in self._watching.items():
             before, now = watching.counted, watching.watch.counters()
-            desk.book.note_lost(stream, late=now.late - before.late, skipped=now.skipped - before.skipped)
+            app_state.stats.note_lost(stream, late=now.late - before.late, skipped=now.skipped - before.skipped)
             watching.counted = now
-        self._say("streams", {"streams": desk.cards(self)})
-        self._say("stats", desk.report())
+        self._say("streams", {"streams": app_state.cards(self)})
+        self._say("stats", app_state.report())
         self._judge()
 
     async def hang_up(self) -> None:
@@ -143,7 +143,7 @@ class Page:
 
     def _note_drawn(self, drawn: Drawn) -> None:
         watching = self._watching.get(drawn.stream)
-        sent = watching.outbox.drawn(drawn.seq) if watching else None
+        sent = watching.send_window.drawn(drawn.seq) if watching else None
         if sent is None:
             return
         self._wake.set()
@@ -154,12 +154,12 @@ class Page:
             durations["delay"] = drawn.delay_ms
             durations["capture"] = drawn.delay_ms - (now_s - arrived_s) * 1000
             durations["wait"] = (sent.at_s - arrived_s) * 1000 - sent.inside_ms
-        self._desk.book.note_drawn(drawn.stream, durations)
+        self._app_state.stats.note_drawn(drawn.stream, durations)
 
     def _watch(self, wanted: WatchStreams) -> None:
         if len(wanted.streams) > self._limits.watched:
             raise UsageError(f"{len(wanted.streams)} streams at once; at most {self._limits.watched}")
-        allowed = [stream for stream in wanted.streams if self._desk.may_watch(stream, self)]
+        allowed = [stream for stream in wanted.streams if self._app_state.may_watch(stream, self)]
         self._leave(self._watching.keys() - set(allowed))
         for stream in allowed:
             self._join(stream, compare=wanted.compare)
@@ -181,13 +181,13 @@ class Page:
 
     async def _wish(self, wish: Wish) -> None:
         self._require_styles(wish.style)
-        if not self._desk.may_watch(wish.stream, self):
+        if not self._app_state.may_watch(wish.stream, self):
             raise UsageError(f"no stream {wish.stream}")
-        if not await asyncio.to_thread(self._desk.parts.intake.wish, wish.stream, wish.style, wish.look):
+        if not await asyncio.to_thread(self._app_state.parts.intake.wish, wish.stream, wish.style, wish.look):
             raise UsageError(f"stream {wish.stream} has ended")
 
     def _require_styles(self, *styles: str) -> None:
-        known = self._desk.parts.styles
+        known = self._app_state.parts.styles
         if unknown := [style for style in styles if style not in known]:
             raise UsageError(f"no style {', '.join(unknown)}; there are {', '.join(known)}")
 
@@ -213,14 +213,14 @@ class Page:
 
     async def _send_newest(self, stream: str) -> None:
         watching, now_s = self._watching.get(stream), time.monotonic()
-        if watching is None or not watching.outbox.has_room(now_s):
+        if watching is None or not watching.send_window.has_room(now_s):
             return
         shot = watching.watch.take()
         if shot is None:
             return
-        watching.outbox.put(Sent(shot.seq, now_s, shot.pts, inside_ms(shot)))
+        watching.send_window.put(Sent(shot.frame.seq, now_s, shot.frame.pts, inside_ms(shot)))
         watching.shown_s = now_s
-        self._desk.book.note_shown(stream, shot.stages)
+        self._app_state.stats.note_shown(stream, shot.stages)
         if watching.state is not State.LIVE:
             self._judge()
         await self._socket.send_bytes(pack_shot(shot))
@@ -232,20 +232,20 @@ class Page:
     def _hello(self) -> dict[str, object]:
         styles = [
             {"name": s.name, "painting": s.painting, "painter": s.painter, "year": s.year}
-            for s in self._desk.parts.styles.values()
+            for s in self._app_state.parts.styles.values()
         ]
         return {"version": PROTOCOL_VERSION, "styles": styles, "limits": self._limits.for_page()}
 
     def _judge(self) -> None:
-        now_s, desk = time.monotonic(), self._desk
+        now_s, app_state = time.monotonic(), self._app_state
         for stream, watching in self._watching.items():
             shown_s = None if watching.shown_s is None else now_s - watching.shown_s
             style = self._style_of(stream)
-            signs = Signs(desk.is_connected, desk.painters(style), desk.are_older(style), shown_s)
+            signs = Signs(app_state.is_connected, app_state.painters(style), app_state.are_older(style), shown_s)
             state = judge(signs)
             if state is State.STALLED and self._camera.is_silent(stream, now_s):
                 continue
-            why = desk.why_nobody_paints(style) if state in (State.NO_WORKER, State.OLD_WORKERS) else ""
+            why = app_state.why_nobody_paints(style) if state in (State.NO_WORKER, State.OLD_WORKERS) else ""
             if (state, why) != (watching.state, watching.why):
                 watching.state, watching.why = state, why
                 said = {"state": state, "style": style, "stream": stream, "why": why}
@@ -257,7 +257,7 @@ class Page:
         watching = self._watching.get(stream)
         if watching is None:
             watch = self._broadcast.watch(stream, self._wake_up)
-            watching = self._watching[stream] = _Watching(watch, Outbox(self._limits.unacked), compare=False)
+            watching = self._watching[stream] = _Watching(watch, SendWindow(self._limits.unacked), compare=False)
         if watching.compare is not compare:
             watching.compare = compare
             self._broadcast.compare(stream, compare)
@@ -271,4 +271,4 @@ class Page:
 
     def _style_of(self, stream: str) -> str:
         mine = next((style for style, own in self._camera.streams.items() if own == stream), None)
-        return mine or next((card.style for card in self._desk.book.now.streams if card.name == stream), "")
+        return mine or next((card.style for card in self._app_state.stats.now.streams if card.name == stream), "")
