@@ -32,6 +32,9 @@ FILM_FRAMES: Mapping[str, tuple[int, ...]] = {
     "box": (10, 120),
 }
 
+#: Of the frames that must stay dark: steps from black to the whole photo; rows of a letterbox bar, above and below.
+FADE_STEPS, BAR_PX = 13, 60
+
 
 def choosing(materials: Path) -> dict[str, Pixels]:
     """Eight held-out photos by name, H×W×3 uint8 BGR at 640×480."""
@@ -65,6 +68,17 @@ def films(materials: Path, demo: Path = Path("var/demo")) -> dict[str, Pixels]:
             )
         found |= {f"{film}-{number}": frame for number, frame in _frames(path, numbers).items()}
     return found
+
+
+def dark(materials: Path) -> dict[str, Pixels]:
+    """Frames that must stay dark: black, a photo that fades in from black, a photo between letterbox bars."""
+    photo = _held_out(materials, CHOOSING[:1])[CHOOSING[0]]
+    found = {"black": np.zeros_like(photo)}
+    for step in range(FADE_STEPS):
+        found[f"fade-{step:02}"] = np.asarray((photo * (step / (FADE_STEPS - 1))).round(), np.uint8)
+    boxed = np.zeros_like(photo)
+    boxed[BAR_PX:-BAR_PX] = photo[BAR_PX:-BAR_PX]
+    return found | {"letterbox": boxed}
 
 
 SETS: Mapping[str, Callable[[Path], dict[str, Pixels]]] = {

@@ -89,11 +89,11 @@ def sheet(
 ) -> Pixels:
     """One sheet (BGR): photo and `painting` above, A and B below, with the paintings of each under them if given."""
     blank = np.full((_TILE[1], _TILE[0], 3), _PAPER, np.uint8)
-    above = _labelled(blank, "") if painting is None else _labelled(_whole(painting, _TILE), "painting")
+    above = _labelled(blank, "") if painting is None else _labelled(whole(painting, _TILE), "painting")
     rows = [(_labelled(photo, "photo"), above), (_labelled(a, "A"), _labelled(b, "B"))]
     if thumbnails:
         left, right = thumbnails
-        rows.append((_centred(_whole(left, _THUMBNAIL)), _centred(_whole(right, _THUMBNAIL))))
+        rows.append((_centred(whole(left, _THUMBNAIL)), _centred(whole(right, _THUMBNAIL))))
     gap = np.full((_GAP_PX, 2 * _TILE[0] + _GAP_PX, 3), _PAPER, np.uint8)
     lines: list[Pixels] = []
     for left, right in rows:
@@ -151,14 +151,17 @@ def _labelled(picture: Pixels, label: str) -> Pixels:
     return np.asarray(np.vstack([strip, cv2.resize(picture, _TILE, interpolation=cv2.INTER_AREA)]), np.uint8)
 
 
-def _whole(picture: Pixels, size: tuple[int, int]) -> Pixels:
-    """The whole picture inside `size`, centred on paper."""
+def whole(picture: Pixels, size: tuple[int, int], *, on_paper: bool = True) -> Pixels:
+    """The whole picture as large as it fits into `size` (width, height), centred on paper of that size if wanted."""
     scale = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
     width, height = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    scaled = np.asarray(cv2.resize(picture, (width, height), interpolation=method), np.uint8)
+    if not on_paper:
+        return scaled
     page = np.full((size[1], size[0], 3), _PAPER, np.uint8)
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
-    page[top : top + height, left : left + width] = small
+    page[top : top + height, left : left + width] = scaled
     return page
 
 
