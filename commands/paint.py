@@ -2,8 +2,10 @@
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +81,7 @@ def paint(
         fresh=fresh,
     )
     options = Options(Look(strength, keep_colours), sink, steady)
-    tasks = plan_tasks(expand(sources), _styles(style), output)
+    tasks = plan_tasks(expand(sources, partial(print, file=sys.stderr)), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
         open_input(source, options, settings()).close()
     with display(len(tasks)) as show:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.formats import photo_suffix
 from producer.source import is_photo
 from workers.styles import Style
 
@@ -53,7 +54,7 @@ def _is_folder(output: Path) -> bool:
 def _name(source: Path, style: str) -> str:
     if source.is_dir():
         return f"{source.resolve().name}.{style}"
-    suffix = source.suffix if is_photo(source) else ".mp4"
+    suffix = photo_suffix(source) if is_photo(source) else ".mp4"
     return f"{source.stem}.{style}{suffix}"
 
 

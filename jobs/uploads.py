@@ -20,6 +20,7 @@ from jobs.batch import Batch, Options, open_input
 from jobs.report import Progress
 from jobs.tasks import PaintTask
 from pipeline.errors import Stopped, UsageError
+from pipeline.formats import photo_suffix
 from pipeline.process.config import Settings, cache_dir
 from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker
@@ -114,7 +115,7 @@ class UploadQueue:
                 _remove(job)
 
     def _paint(self, job: _Job) -> None:
-        suffix = job.source.suffix if is_photo(job.source) else ".mp4"
+        suffix = photo_suffix(job.source) if is_photo(job.source) else ".mp4"
         task = PaintTask(job.source, find_style(job.card.style), job.source.with_name(f"painted{suffix}"))
         batch = Batch(self._broker, Options(job.look, SinkOptions()), self._settings, _Show(self, job))
         if batch.run([task], [_Until(job.cancelled)]):

@@ -5,21 +5,21 @@ Invariant: whatever is wrong with an input is said here, in one line, before any
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import UsageError
+from pipeline.formats import Kind, by_suffix, is_readable
 from pipeline.protocol.frame import Frame, StreamInfo
 from producer.denoise import DenoisedVideo
+from producer.photo_pixels import is_animated, refusal
 from producer.photos import PhotoSource
 from producer.video import VideoSource
 
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts"}
-    | {".webm", ".wmv", ".y4m"}
-)
-PHOTO_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+# So many suffixes of files that are left out are named.
+_NAMED = 4
 
 
 class Source(Protocol):
@@ -49,6 +49,8 @@ def open_source(
     `start_s` and `end_s` cut a video, in seconds from its first frame. `steady` takes its noise out (`denoise.py`).
     """
     require_readable(path)
+    if path.is_file() and (known := by_suffix(path)) is not None and known.refused:
+        raise UsageError(f"{path}: {refusal(known)}")
     if not (path.is_dir() or is_photo(path)):
         video = VideoSource(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
         return DenoisedVideo(video) if steady else video
@@ -58,17 +60,18 @@ def open_source(
     return PhotoSource(path if path.is_dir() else path.parent, names, max_pixels=max_pixels)
 
 
-def expand(sources: Sequence[str]) -> list[Path]:
+def expand(sources: Sequence[str], say: Callable[[str], object] = lambda text: None) -> list[Path]:
     """Return one input for each video, each photo named, and each folder that holds photos; each only once.
 
     A folder is searched with its subfolders, hidden names left out; its photos together are one input, the folder
-    itself. Patterns are expanded here when the shell did not. Raises `UsageError`.
+    itself. `say` gets one line on what a folder holds besides. Patterns are expanded here when the shell did not.
+    Raises `UsageError`.
     """
     found: dict[Path, None] = {}
     for word in sources:
         for path in _matches(word):
             require_readable(path)
-            found.update(dict.fromkeys(_inputs_of_folder(path) if path.is_dir() else [path]))
+            found.update(dict.fromkeys(_inputs_of_folder(path, say) if path.is_dir() else [path]))
     if not found:
         raise UsageError("no source given: name a video, a photo, a folder or a pattern such as 'clips/*.mp4'")
     return list(found)
@@ -76,18 +79,21 @@ def expand(sources: Sequence[str]) -> list[Path]:
 
 def photos_below(folder: Path) -> Iterator[str]:
     """Yield the photos of a folder and its subfolders, as sorted paths within it."""
-    return (str(path.relative_to(folder)) for path in _media(folder) if is_photo(path))
+    return (str(path.relative_to(folder)) for path in _files(folder) if _is_media(path) and is_photo(path))
 
 
 def is_photo(path: Path) -> bool:
-    """Say whether a path is named like a photo."""
-    return path.suffix.lower() in PHOTO_SUFFIXES
+    """Say whether a path is named like a photo and, where its format knows both, holds one picture only."""
+    known = by_suffix(path)
+    if known is None or known.kind is Kind.VIDEO:
+        return False
+    return known.kind is Kind.PHOTO or not is_animated(path)
 
 
 def require_readable(path: Path) -> None:
     """Raise `UsageError` when a file or folder is missing or may not be read."""
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder")
+        raise UsageError(f"{path}: a link to nothing" if path.is_symlink() else f"{path}: no such file or folder")
     if not (path.is_file() or path.is_dir()):
         raise UsageError(f"{path}: neither a file nor a folder")
     if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
@@ -103,19 +109,44 @@ def _matches(word: str) -> list[Path]:
     raise UsageError(f"{word}: nothing matches this pattern")
 
 
-def _inputs_of_folder(folder: Path) -> Iterable[Path]:
-    media = list(_media(folder))
+def _inputs_of_folder(folder: Path, say: Callable[[str], object]) -> Iterable[Path]:
+    media: list[Path] = []
+    others: list[Path] = []
+    for path in _files(folder):
+        (media if _is_media(path) else others).append(path)
     if not media:
-        raise UsageError(f"{folder}: no video and no photo in this folder")
+        raise UsageError(
+            f"{folder}: no video and no photo in this folder{f', only {_named(others)}' if others else ''}"
+        )
+    if others:
+        say(f"{folder}: left out {_named(others)}")
     videos = [path for path in media if not is_photo(path)]
     return [*videos, folder] if len(videos) < len(media) else videos
 
 
-def _media(folder: Path) -> Iterator[Path]:
+def _is_media(path: Path) -> bool:
+    return is_readable(path) and path.is_file()
+
+
+def _named(files: Sequence[Path]) -> str:
+    """Return what kinds of files these are, and how many of each: those first that are pictures."""
+    kinds = Counter(_kind_name(path) for path in files)
+    named = sorted(kinds.items(), key=lambda item: (item[0].startswith("."), -item[1], item[0]))
+    words = [f"{count} {kind}" for kind, count in named[:_NAMED]]
+    rest = sum(count for _, count in named[_NAMED:])
+    return ", ".join([*words, f"{rest} others"] if rest else words)
+
+
+def _kind_name(path: Path) -> str:
+    if not path.exists():
+        return "link to nothing"
+    known = by_suffix(path)
+    return refusal(known) if known is not None and known.refused else path.suffix.lower() or "without a suffix"
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield every file of a folder and its subfolders, hidden ones left out, sorted."""
     for root, folders, files in os.walk(folder):
         # `x.mp4.parts` is the working folder of a video being painted.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".parts"))
-        for name in sorted(files):
-            path = Path(root, name)
-            if not name.startswith(".") and (is_photo(path) or path.suffix.lower() in VIDEO_SUFFIXES):
-                yield path
+        yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))

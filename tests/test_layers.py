@@ -23,6 +23,8 @@ MAX_FUNCTION_LINES = 50
 PARTS = {
     "errors": set(),
     "ffmpeg": set(),
+    "formats": set(),
+    "photo_file": set(),
     "process": {"errors"},
     "protocol": {"errors"},
     "flow": {"errors", "protocol"},
@@ -33,6 +35,8 @@ PARTS = {
 OUTSIDE: dict[str, set[str]] = {
     "errors": set(),
     "ffmpeg": {"av", "cv2"},
+    "formats": set(),
+    "photo_file": {"PIL", "pi_heif"},
     "process": {"pydantic", "pydantic_settings"},
     "protocol": {"numpy", "cv2", "msgpack"},
     "flow": set(),

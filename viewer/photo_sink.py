@@ -8,24 +8,24 @@ import logging
 import os
 import shutil
 import struct
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import IFD
 
+from pipeline import formats
 from pipeline.errors import UsageError
+from pipeline.photo_file import open_photo
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 
 log = logging.getLogger(__name__)
 
 _PAINTED = "photos"
-# Pillow's writer by suffix; whatever else was read is written as PNG.
-_FORMATS = {
-    ".jpg": "JPEG", ".jpeg": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
-    ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP",
-}  # fmt: skip
+_FORMATS = formats.writers()
 _SAVE: dict[str, dict[str, Any]] = {
     # 4:4:4: a painting has coloured edges that 4:2:0 would smear.
     "JPEG": {"quality": 95, "subsampling": 0, "optimize": True},
@@ -33,8 +33,15 @@ _SAVE: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
     "BMP": {},
+    "AVIF": {"quality": 90, "subsampling": "4:4:4", "speed": 8},
 }
-_ORIENTATION = 0x0112
+_ORIENTATION, _EXIF_WIDTH, _EXIF_HEIGHT = 0x0112, 0xA002, 0xA003
+# What a photo's first directory says of the scene and its maker. Everything else there describes how the source's
+# pixels are stored: a TIFF's would be written over that of the output, which then nobody can open.
+_DESCRIPTIVE = (
+    0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x4746, 0x4749, 0x8298,  # description … copyright
+    0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F,  # title, comment, author, keywords, subject, as Windows keeps them
+)  # fmt: skip
 # A JPEG segment holds 65,533 bytes; more is some maker's own pictures.
 _MAX_EXIF_BYTES = 65_000
 
@@ -70,8 +77,7 @@ class PhotoSink:
         working = self._parts.path / f"next{target.suffix}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            kept = _kept(self._source / name if self._many else self._source)
-            Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1])).save(working, kind, **_SAVE[kind], **kept)
+            _save(working, kind, pixels, _kept(self._source / name if self._many else self._source, pixels))
             working.replace(target)
             # All photos so far as one segment, known by its last file: the manifest stays one line long.
             file = str(target.relative_to(self._parts.path))
@@ -122,36 +128,58 @@ class PhotoSink:
         path = self._painted / name
         if not path.resolve().is_relative_to(self._painted.resolve()):
             raise sink_error(self._output / name, OSError("its name leads out of the output folder"))
-        return path if path.suffix.lower() in _FORMATS else path.with_name(path.name + ".png")
+        return path if path.suffix.lower() in _FORMATS else path.with_name(path.name + formats.photo_suffix(path))
 
 
-def _kept(origin: Path) -> dict[str, Any]:
-    """Return what is kept of the source's file: EXIF (upright now, without thumbnail), RGB profile, resolution."""
+def _save(path: Path, kind: str, pixels: NDArray[np.uint8], kept: dict[str, Any]) -> None:
+    """Write H×W×3 BGR. EXIF data that Pillow cannot write is left out with a warning: a painted photo is not lost."""
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, ::-1]))
+    how = dict(_SAVE[kind])
+    if kind == "TIFF" and "exif" in kept:
+        # libtiff, which compresses, takes no directories below the first.
+        how["compression"] = "raw"
+    try:
+        image.save(path, kind, **how, **kept)
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, struct.error) as error:
+        if kept.pop("exif", None) is None:
+            raise
+        image.save(path, kind, **_SAVE[kind], **kept)
+        log.warning("%s: its EXIF data cannot be written and is left out (%s)", path.name, error)
+
+
+def _kept(origin: Path, pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return what is kept of the source's file: EXIF (upright, of the output's size), RGB profile, resolution."""
     kept: dict[str, Any] = {}
     try:
-        with Image.open(origin) as image:
+        with open_photo(origin) as image:
             profile, dpi = image.info.get("icc_profile"), image.info.get("dpi")
-            if exif := _upright_exif(image):
+            if exif := _upright_exif(image, pixels.shape[1], pixels.shape[0]):
                 kept["exif"] = exif
-    except (OSError, SyntaxError):
+    except (OSError, SyntaxError, ValueError):
         return {}
     # A profile of greys or inks would be untrue of RGB pixels; bytes 16–20 name its colour space.
     if profile and profile[16:20] == b"RGB ":
         kept["icc_profile"] = profile
-    if dpi:
+    if dpi and all(isfinite(part) and part > 0 for part in map(float, dpi)):
         kept["dpi"] = dpi
     return kept
 
 
-def _upright_exif(image: Image.Image) -> bytes:
-    """Return the EXIF block without thumbnail, its picture upright; empty where there is none or it cannot be kept."""
+def _upright_exif(image: Image.Image, width: int, height: int) -> bytes:
+    """Return the EXIF block for an upright picture of this size; empty where there is none or it cannot be kept."""
     try:
-        exif = image.getexif()
-        if not exif:
+        read, exif = image.getexif(), Image.Exif()
+        exif.update({tag: read[tag] for tag in _DESCRIPTIVE if tag in read})
+        for folder in (IFD.Exif, IFD.GPSInfo):
+            if entries := dict(read.get_ifd(folder)):
+                exif.get_ifd(folder).update(entries)
+        if not exif and not exif._ifds:
             return b""
         exif[_ORIENTATION] = 1
+        details = exif.get_ifd(IFD.Exif)
+        details.update({tag: size for tag, size in ((_EXIF_WIDTH, width), (_EXIF_HEIGHT, height)) if tag in details})
         block = exif.tobytes()
-    except (ValueError, TypeError, KeyError, struct.error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, SyntaxError, struct.error) as error:
         log.warning("EXIF data of a photo is damaged and left out (%s)", error)
         return b""
     return block if len(block) <= _MAX_EXIF_BYTES else b""

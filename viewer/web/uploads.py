@@ -10,29 +10,12 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from pipeline import formats
 from pipeline.errors import SinkError, UsageError
 
-# The longest head below: two MPEG-TS packets.
-HEAD_BYTES = 189
 # Left free on the disk for everybody else.
 _SPARE_BYTES = 1 << 30
 _CHUNK_S = 30.0
-_MAGIC = (
-    (re.compile(rb"\xff\xd8\xff"), ".jpg"),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), ".webp"),
-    (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
-    (re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), ".bmp"),
-    (re.compile(rb"GIF8[79]a"), ".gif"),
-    (re.compile(rb"....ftyp(?!avif|avis|heic|heix|mif1|msf1)", re.DOTALL), ".mp4"),
-    (re.compile(rb"....(?:moov|mdat|wide|free)", re.DOTALL), ".mov"),
-    (re.compile(rb"\x1aE\xdf\xa3"), ".mkv"),
-    (re.compile(rb"RIFF....AVI ", re.DOTALL), ".avi"),
-    (re.compile(rb"G.{187}G", re.DOTALL), ".ts"),
-    (re.compile(rb"\0\0\x01\xba"), ".mpg"),
-    (re.compile(rb"FLV\x01"), ".flv"),
-    (re.compile(rb"OggS\0"), ".ogv"),
-)
 
 
 class TooLarge(UsageError):
@@ -41,10 +24,12 @@ class TooLarge(UsageError):
 
 def suffix_of(head: bytes) -> str:
     """Return the suffix for a file that begins so. Raises `UsageError` for what is neither video nor photo."""
-    for magic, suffix in _MAGIC:
-        if magic.match(head):
-            return suffix
-    raise UsageError("this is no video or photo that can be painted; MP4, MKV, WebM, MOV, JPEG, PNG and WebP can")
+    known = formats.by_head(head)
+    if known is None:
+        raise UsageError("this is no video or photo that can be painted; MP4, MKV, MOV, JPEG, PNG, HEIC and others can")
+    if known.refused:
+        raise UsageError(f"{known.name} cannot be painted; {known.refused}")
+    return known.suffixes[0]
 
 
 def display_name(given: str) -> str:
@@ -79,7 +64,7 @@ async def save(chunks: AsyncIterator[bytes], folder: Path, limit: int) -> Path:
 
 async def _write(chunks: AsyncIterator[bytes], home: Path, limit: int) -> Path:
     head = b""
-    while len(head) < HEAD_BYTES and (chunk := await _next(chunks)):
+    while len(head) < formats.HEAD_BYTES and (chunk := await _next(chunks)):
         head += chunk
     path = home / f"source{suffix_of(head)}"
     try:
