@@ -11,13 +11,16 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt
 CLIP ?= var/demo/bigbuckbunny.mp4
 STYLES ?= wave,starry
 OUT ?= out
+# Tests wait more than they compute: two of pytest's processes for each core (tests/conftest.py), each with its own servers.
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := $(PYTEST) -n auto --dist loadgroup
 INSTALLED := $(if $(GPU),$(VENV)/.gpu,$(VENV)/.base)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format type chaos soak fuzz images materials styles lock audit clean
+.PHONY: help install demo test test-rest test-all check lint format type chaos soak fuzz images materials styles lock audit clean
 
 help: ## list what make can do here
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(INSTALLED) ## .venv with a working `painter`, no torch (GPU=1: with torch for NVIDIA cards)
 	@echo "$(BIN)/painter is ready; source $(BIN)/activate puts it on your path"
@@ -25,10 +28,15 @@ install: $(INSTALLED) ## .venv with a working `painter`, no torch (GPU=1: with t
 demo: $(INSTALLED) $(CLIP) ## paint a film clip in two styles into out/ (CLIP=my.mp4 paints yours)
 	@$(BIN)/python -m commands.demo "$(CLIP)" --style "$(STYLES)" --out "$(OUT)"
 
-test: $(VENV)/.dev ## run the tests (brings torch)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## run what a change breaks first: minutes (brings torch; ARGS="-k reorder -x" runs a part)
+	@$(PARALLEL) -m "not slow and not serial" $(ARGS)
 
-check: lint type test ## all that CI checks
+test-rest: $(VENV)/.dev ## run what `make test` leaves out: long tests, then those that need the machine to themselves
+	@failed=0; $(PARALLEL) -m "slow and not serial" || failed=1; $(PYTEST) -m serial || failed=1; exit $$failed
+
+test-all: test test-rest ## run every test
+
+check: lint type test-all ## all that CI checks
 
 lint: $(VENV)/.dev ## ruff and spelling
 	@$(BIN)/ruff check .

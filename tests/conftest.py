@@ -28,13 +28,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 WaitUntil = Callable[..., None]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two of pytest's processes for each core: most tests wait for processes of their own."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the pipeline's tests ten seconds and slow ones minutes, unless they say otherwise; others have a minute.
 
-    Those with a browser go last: Playwright leaves a running event loop in the main thread, where no other test could
-    then run one of its own.
+    Tests with real processes go first: they take longest, and one left for the end would keep the other cores waiting.
     """
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT_S))

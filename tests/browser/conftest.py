@@ -27,10 +27,12 @@ _STOP_S = 20.0
 _WIDTH, _HEIGHT, _FRAMES = 640, 480, 90
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test here drives a browser before real workers."""
+    """Each test here drives a browser before real workers; a file's tests share both, so one process runs them."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(180))
@@ -125,9 +127,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(clip: Path) -> Iterator[Browser]:
-    """Chromium with a fake camera that is allowed everywhere."""
+    """Chromium with a fake camera that is allowed everywhere.
+
+    It ends with its file: Playwright keeps an event loop running in the main thread, where other tests run their own.
+    """
     if CHROMIUM is None and "CI" not in os.environ:
         pytest.skip("chromium is not installed")
     assert CHROMIUM is not None, "CI needs a browser: apt-get install chromium"

@@ -30,7 +30,7 @@ from tests.media import Clip, make_clip
 from tests.viewer.pages import Shown, Site, Tab, eventually, jpeg, open_site, run
 from workers.launch import Launcher
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("page_server")]  # they share `studio`
 
 PAINTED = ("test-identity", "test-sleep-40")
 STYLES = (*PAINTED, "test-sleep-7")  # nobody paints the last
