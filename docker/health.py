@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import closing
+from importlib.util import find_spec
 
 _TIMEOUT_S = 5.0
 
@@ -19,6 +20,9 @@ def main(what: str) -> int:
 
 def _has_worker() -> bool:
     # Only here: a page's check must not wait for the server's client.
+    found = find_spec("power_painter")
+    assert found is not None and found.submodule_search_locations
+    sys.path.insert(0, next(iter(found.submodule_search_locations)))
     from pipeline.errors import PipelineError
     from pipeline.process.config import broker_url
     from pipeline.server.transport import Transport

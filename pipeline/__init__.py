@@ -10,6 +10,8 @@
 `celery -A pipeline …` finds the app here; it is made when first asked for, so importing this package costs nothing.
 """
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _app() -> "Celery":
+    # Found by `celery -A pipeline`, this package may be all of ours that is on the path.
+    if (root := str(Path(__file__).resolve().parents[1])) not in sys.path:
+        sys.path.insert(0, root)
     from pipeline.server.app import create_app
 
     app = create_app()

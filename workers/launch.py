@@ -1,6 +1,6 @@
 """The launcher: one Celery worker process for each slot of a plan, watched, restarted, and ended in order.
 
-Every child is `celery -A pipeline worker` as a user could type it, told its slot through the environment. The kernel
+Every child is `painter celery worker` as a user could type it, told its slot through the environment. The kernel
 ends it when we end, whatever ends us; so no worker is ever left behind.
 """
 
@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import IO, Protocol, Self
 
 from pipeline.errors import WorkerLost
 from pipeline.flow.placement import Plan, Slot
-from pipeline.process.spawn import spawn
+from pipeline.process.spawn import painter, spawn
 from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import Heartbeat, Rename
 from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
@@ -223,7 +222,7 @@ class Launcher:
 def command(slot: Slot, name: str) -> list[str]:
     """Return the command line of a slot's worker."""
     return [
-        *(sys.executable, "-m", "celery", "-A", "pipeline", "worker"),
+        *painter("celery", "worker"),
         *("-Q", queue_of(slot.style), "-n", name, "-P", "threads", "-c", str(slot.concurrency)),
         # Workers of a large fleet need not know one another; each pair would cost messages.
         *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),

@@ -5,8 +5,11 @@ The task is known by name only (`wire.TASK_NAME`); workers import its code, prod
 
 from base64 import b64encode
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 from celery import Celery
+from celery.loaders.app import AppLoader
 from kombu.exceptions import OperationalError
 from kombu.serialization import dumps
 from kombu.transport.redis import Transport as RedisTransport
@@ -22,10 +25,22 @@ from pipeline.server.connection import celery_options
 _GONE: tuple[type[Exception], ...] = (OperationalError, *RedisTransport.connection_errors)
 
 
+class _Loader(AppLoader):
+    """Imports what the settings name from `sys.path`. Celery's own looks into the current folder first."""
+
+    def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> Any:
+        """Import a module, as `import` does."""
+        return import_module(module, package)
+
+
 def create_app(broker_url: str = "") -> Celery:
     """Return the app. `broker_url` overrides what `celeryconfig.py` finds in the environment."""
-    app = Celery("power-painter", set_as_current=False)
-    app.config_from_object("celeryconfig")
+    # Here, since it reads the settings, which a command may set first. A module, not its name: a file of that name in
+    # the current folder would be taken, and run.
+    import celeryconfig
+
+    app = Celery("power-painter", set_as_current=False, loader=_Loader)
+    app.config_from_object(celeryconfig)
     if broker_url:
         tls, sentinels = celery_options(broker_url)
         transport_options = {**app.conf.broker_transport_options, **sentinels}

@@ -157,7 +157,7 @@ def test_the_page_does_the_same(tmp_path: Path, cut: int) -> None:
     script = f"""
         import {{ readFileSync, writeFileSync }} from "node:fs";
         import {{ Denoiser }} from {json.dumps(SCRIPT.as_uri())};
-        const [steady, film] = [new Denoiser(), new Uint8ClampedArray(readFileSync("filmed"))];
+        const [denoiser, film] = [new Denoiser(), new Uint8ClampedArray(readFileSync("filmed"))];
         for (let at = 0; at < film.length; at += {4 * width * height})
           denoiser.apply({{ data: film.subarray(at, at + {4 * width * height}), width: {width}, height: {height} }});
         writeFileSync("settled", film);
