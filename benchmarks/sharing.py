@@ -81,6 +81,9 @@ class Times:
     def finish(self) -> None:
         """There is nothing to finish."""
 
+    def take_notices(self) -> list[str]:
+        return []
+
     def keep_partial(self) -> None:
         """There is nothing to keep."""
 

@@ -6,7 +6,7 @@ Owns the jobs' threads. While they run, the main thread keeps what they need ali
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from pipeline.protocol.frame import Look, StreamInfo
 from pipeline.server.broker import Broker
 from producer.source import Source, open_source
 from viewer.segments import SinkOptions
-from viewer.sink import open_sink
+from viewer.sink import Sink, open_sink
 from workers.styles import Style
 
 log = logging.getLogger(__name__)
@@ -132,23 +132,31 @@ class Batch:
             label = f"{task.source.name} → {task.style.name}"
             job.on_absence = lambda why: self._show.say(f"{label}: {why}")
             self._show.begin(task, source.info.frames)
+            self._say_all(label, sink)
             with self._listed(job):
-                seconds = self._run(job, sink.keep_partial, task)
-                sink.finish()
+                seconds = self._run(job, sink, task)
+            self._say_all(label, sink)
         report = job.report(str(task.source), str(task.output), seconds)
         frames = counted(report.frames, "frame")
         self._show.end(task, f"{task.output}: {frames} in {seconds:.1f} s, {report.fps:.1f} FPS")
         return report
 
-    def _run(self, job: PaintJob, keep_partial: Callable[[], object], task: PaintTask) -> float:
+    def _run(self, job: PaintJob, sink: Sink, task: PaintTask) -> float:
+        """Paint and write; return the seconds painting took. What was painted is kept, whichever of the two fails."""
         try:
-            return job.run(lambda progress: self._show.update(task, progress))[1]
+            seconds = job.run(lambda progress: self._show.update(task, progress))[1]
+            sink.finish()
         except Stopped:
             raise
         except PipelineError:
-            if not self._stopping and (kept := keep_partial()) is not None:
+            if not self._stopping and (kept := sink.keep_partial()) is not None:
                 self._show.say(f"what was painted is kept in {kept}")
             raise
+        return seconds
+
+    def _say_all(self, label: str, sink: Sink) -> None:
+        for line in sink.take_notices():
+            self._show.say(f"{label}: {line}")
 
     @contextmanager
     def _listed(self, job: PaintJob) -> Iterator[None]:

@@ -21,6 +21,9 @@ from producer.demux import BrokenRead, length, open_video, packets, pts_at
 from producer.pixels import PixelReader, colour_tags
 from producer.tonemap import SDR_TAGS, is_hdr
 
+# Pictures a second that any camera takes for a film to be played; above, it is a time base.
+_MOST_RATE = 1000
+
 
 class VideoSource:
     """The frames of one video file in presentation order, as upright H×W×3 BGR."""
@@ -37,7 +40,7 @@ class VideoSource:
                 raise UsageError(f"{path}: {width}×{height} is more than the {max_pixels} pixels allowed")
             first = _first_frame(path, container, stream)
             self._time_base = stream.time_base or Fraction(1, 1000)
-            self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+            self._rate = _rate(stream)
             self._first_pts = _stamp(first) or 0
             self._low = self._ticks(start_s) if start_s else None
             self._high = self._ticks(end_s) if end_s is not None else None
@@ -127,6 +130,12 @@ def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> 
     if first is None:
         raise UsageError(f"{path}: a video without a single frame")
     return first
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Return the pictures a second. FFmpeg 8 calls raw PAL DV 60000 a second, one a tick of its clock."""
+    rates = (stream.average_rate, stream.guessed_rate)
+    return next((Fraction(rate) for rate in rates if rate and rate <= _MOST_RATE), Fraction(25))
 
 
 def _stamp(picture: VideoFrame) -> int | None:

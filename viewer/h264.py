@@ -95,7 +95,7 @@ class SegmentWriter:
 
 
 def require_whole(path: Path, frames: int) -> None:
-    """Raise OSError unless the MP4's index names `frames` pictures that all lie within the file, now on disk.
+    """Raise OSError unless the file, now on disk, holds `frames` pictures: as an MP4's index says, elsewhere counted.
 
     FFmpeg reports a full disk late or, when the file is closed, not at all.
     """
@@ -103,8 +103,12 @@ def require_whole(path: Path, frames: int) -> None:
         os.fsync(file.fileno())
     try:
         with av.open(file_url(path)) as container:
-            # Within `with`: an entry points into the open container's memory.
-            ends = [entry.pos + entry.size for entry in container.streams.video[0].index_entries]
+            video = container.streams.video[0]
+            if "mp4" in container.format.name:
+                # Within `with`: an entry points into the open container's memory.
+                ends = [entry.pos + entry.size for entry in video.index_entries]
+            else:
+                ends = [(packet.pos or 0) + packet.size for packet in container.demux(video) if packet.size]
     except (av.FFmpegError, IndexError) as error:
         raise OSError(f"{path.name} was not written whole; is the disk full?") from error
     if len(ends) != frames or max(ends, default=0) > path.stat().st_size:

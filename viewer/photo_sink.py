@@ -86,6 +86,10 @@ class PhotoSink:
             raise sink_error(target, error) from error
         self._next += 1
 
+    def take_notices(self) -> list[str]:
+        """Nothing is left out here that would be said."""
+        return []
+
     def stop(self) -> None:
         """Nothing waits here."""
 

@@ -4,11 +4,12 @@ Invariant: pictures keep their timestamps and sound its distance to them. Everyt
 source's clock starts anywhere (MPEG-TS), before 0, or at a cut.
 """
 
+import errno
 import heapq
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +24,12 @@ from av.video.stream import VideoStream
 
 from pipeline.ffmpeg import file_of, file_url
 from viewer.h264 import require_whole
+from viewer.metadata import copied_tags, copy_chapters, mov_flags
 from viewer.segments import Segment
+from viewer.source_clock import SourceClock
 from viewer.source_file import Origin
-from viewer.tracks import Track, open_tracks
+from viewer.track_plan import TrackPlan, open_tracks
+from viewer.tracks import NO_EDIT_LISTS, Track
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Join:
     container: str
     complete: bool
     cut_start: bool = False
+    plan: TrackPlan = field(default_factory=TrackPlan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +58,80 @@ class _Timeline:
     end_s: Fraction | None
 
 
-def join(job: Join, origin: Origin) -> None:
-    """Write `job.target`. Raises OSError or `av.FFmpegError`; then the target is not to be used."""
-    faststart = {"movflags": "+faststart"} if job.container != "matroska" else {}
+def join(job: Join, origin: Origin) -> list[str]:
+    """Write `job.target`; return what is to be said of its tracks, a line each.
+
+    Raises OSError, ValueError or `av.FFmpegError`; then the target is not to be used.
+    """
     time_base = origin.info.time_base
     timeline = _timeline(job, origin)
     with (
         av.open(file_url(origin.path), metadata_errors="replace") as source,
-        av.open(file_url(job.target), "w", format=job.container, container_options=faststart) as out,
+        av.open(file_url(job.target), "w", format=job.container, container_options=_muxing(job, source)) as out,
     ):
         video = _add_video(out, job, origin)
-        _copy_metadata(source, out, timeline)
-        tracks = open_tracks(source, out)
+        out.metadata.update(copied_tags(source))
+        copy_chapters(source, out, timeline.shift_s, timeline.start_s, timeline.end_s)
+        feeds = {index: _Feed(track) for index, track in open_tracks(source, out, job.plan).items()}
+        out.start_encoding()  # from here on each track knows its time base
         pictures = _pictures(job, origin, video, round(timeline.shift_s / time_base))
-        others = _others(source, tracks, timeline)
+        clock = SourceClock(origin.path, _step(origin) * time_base)
+        others = _others(source, feeds, timeline, clock)
         # Both in the order of decoding, so that the muxer holds nothing back.
         merged: Iterator[_Timed] = heapq.merge(pictures, others, key=lambda item: item[0])
         for _, packet in merged:
-            out.mux(packet)
-        for track in tracks.values():
-            out.mux(track.flush())
-    if job.container != "matroska":
-        require_whole(job.target, sum(segment.frames for segment in job.segments))
+            _mux(out, packet, feeds)
+        # Here: a stream asked for its number once its file is closed ends the process.
+        notices = [line for feed in feeds.values() if (line := feed.notice())]
+    require_whole(job.target, sum(segment.frames for segment in job.segments))
+    return notices
+
+
+@dataclass(slots=True)
+class _Feed:
+    """A side track, and how many of its packets found no way into the output."""
+
+    track: Track
+    lost: int = 0
+
+    def convert(self, packet: "Packet[Any]", shift_s: Fraction) -> "Iterator[Packet[Any]]":
+        """Yield the converted packet; a damaged one costs itself alone."""
+        try:
+            yield from self.track.convert(packet, shift_s)
+        except (av.FFmpegError, ValueError) as error:
+            self.lost += 1
+            log.debug("track %d at %s: %s", self.track.source.index, packet.pts, error)
+
+    def flush(self) -> "Iterator[Packet[Any]]":
+        """Yield what the track holds back."""
+        try:
+            yield from self.track.flush()
+        except (av.FFmpegError, ValueError) as error:
+            self.lost += 1
+            log.debug("track %d at its end: %s", self.track.source.index, error)
+
+    def notice(self) -> str:
+        """Return the line about what is lost, or nothing."""
+        if not self.lost:
+            return ""
+        kind = "sound" if self.track.source.type == "audio" else self.track.source.type
+        return f"{self.lost} damaged packets of {kind} track {self.track.source.index} left out"
+
+
+def _mux(out: OutputContainer, packet: "Packet[Any]", feeds: dict[int, _Feed]) -> None:
+    """Write a packet. One of sound or subtitles that the muxer calls invalid is left out and counted."""
+    try:
+        out.mux(packet)
+    except av.FFmpegError as error:
+        feed = next((feed for feed in feeds.values() if feed.track.target.index == packet.stream_index), None)
+        if feed is None or error.errno != errno.EINVAL:
+            raise
+        feed.lost += 1
+        log.debug("track %d at %s is refused: %s", feed.track.source.index, packet.pts, error)
+
+
+def _muxing(job: Join, source: InputContainer) -> dict[str, str]:
+    return {} if job.container in NO_EDIT_LISTS else {"movflags": mov_flags(copied_tags(source))}
 
 
 def _timeline(job: Join, origin: Origin) -> _Timeline:
@@ -97,6 +154,8 @@ def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
     with av.open(file_url(job.folder / job.segments[0].file)) as first:
         stream = out.add_stream_from_template(first.streams.video[0], opaque=True)
     stream.time_base = origin.info.time_base
+    # The segment's own is its time base, which Matroska would write as 12800 frames a second.
+    stream.codec_context.framerate = origin.info.rate or Fraction(25)
     return stream
 
 
@@ -153,29 +212,29 @@ def _end(job: Join, origin: Origin, last_pts: int) -> int:
     return last_pts + _step(origin)
 
 
-def _others(source: InputContainer, tracks: dict[int, Track], timeline: _Timeline) -> Iterator[_Timed]:
+def _others(
+    source: InputContainer, feeds: dict[int, _Feed], timeline: _Timeline, clock: SourceClock
+) -> Iterator[_Timed]:
     """Yield the other tracks' packets as the output takes them; a source that breaks ends here too, with a warning."""
-    if not tracks:
+    if not feeds:
         return
     try:
-        for packet in source.demux([track.source for track in tracks.values()]):
+        for packet in source.demux([feed.track.source for feed in feeds.values()]):
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is None or not packet.size or packet.is_corrupt:
                 continue
-            second = stamp * packet.time_base
+            added_s = clock.added(packet)
+            second = stamp * packet.time_base + added_s
             if timeline.start_s is not None and second < timeline.start_s:
                 continue
             if timeline.end_s is not None and second >= timeline.end_s:
                 continue
-            for done in tracks[packet.stream.index].convert(packet, timeline.shift_s):
-                yield (done.dts or 0) * done.time_base, done
+            yield from _timed(feeds[packet.stream.index].convert(packet, timeline.shift_s - added_s))
     except av.FFmpegError as error:
         log.warning("%s: sound and subtitles end where the file breaks (%s)", file_of(source.name), error.strerror)
+    for feed in feeds.values():
+        yield from _timed(feed.flush())
 
 
-def _copy_metadata(source: InputContainer, out: OutputContainer, timeline: _Timeline) -> None:
-    # The source's own writer and brand would be untrue of the output.
-    untrue = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
-    out.metadata.update({key: value for key, value in source.metadata.items() if key.lower() not in untrue})
-    if not timeline.shift_s and timeline.end_s is None and (chapters := source.chapters()):
-        out.set_chapters(chapters)
+def _timed(packets: "Iterator[Packet[Any]]") -> Iterator[_Timed]:
+    return (((packet.dts or 0) * packet.time_base, packet) for packet in packets)

@@ -31,6 +31,11 @@ class Sink(Protocol):
         """
         ...
 
+    def take_notices(self) -> list[str]:
+        """Return lines for the user about this output, such as a track left out; each once. After opening, after
+        `finish`."""
+        ...
+
     def stop(self) -> None:
         """Have a `write` that waits end soon, and `finish` within seconds; from any thread."""
         ...

@@ -1,193 +1,187 @@
-"""The source's sound and subtitles on their way into the output: copied where the container takes them.
+"""The source's sound and subtitles on their way into the output: packet by packet, or converted.
 
-Sound it refuses becomes AAC, text it refuses its own kind of text; pictures of text it refuses are left out, with a
-warning. Invariant: a packet keeps its time, less the shift all tracks share.
+Invariant: a packet keeps its time, less the shift all tracks share; decoding times of a track rise, as muxers demand,
+whatever the source's do.
 """
 
-import logging
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Protocol
+from math import ceil
+from typing import Any, Protocol
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
-import av
-from av.audio.fifo import AudioFifo
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
-from pipeline.ffmpeg import file_of
-
-log = logging.getLogger(__name__)
-
-# Per channel; FFmpeg's AAC is transparent to most ears there.
-_AAC_BITS_PER_S = 96_000
-_AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
-_AAC_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000})
-# Sound further than this from where the samples before it end is a gap, not rounding.
-_DRIFT_S = Fraction(1, 50)
-_TEXT_CODECS = frozenset({"ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt"})
+#: FFmpeg's muxers that cannot hide a track's first moments: times below zero would move all tracks.
+NO_EDIT_LISTS = frozenset({"matroska", "webm"})
+#: Text subtitles are written as this, by FFmpeg's muxer.
+TEXT_CODECS = {"matroska": "subrip", "webm": "webvtt", "mp4": "mov_text", "mov": "mov_text"}
+_TEXT = frozenset({"ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt"})
+# mov_text has 16 bits for a cue's length.
+_MOST_CUE_BYTES = 65_000
+# Samples that Opus puts before the first one: 312 at 48 kHz by default, and up to 6.5 ms more in other modes.
+_OPUS_DELAY_S = Fraction(13, 1000)
+# How long the last subtitle of a track lasts where nothing says so.
+_SHOWN_S = Fraction(1)
 
 
 class Track(Protocol):
     """One track's way from source to output."""
 
-    @property
-    def source(self) -> Stream:
-        """The source's track."""
+    source: Stream
+    target: Stream
+
+    def convert(self, packet: "Packet[Any]", shift_s: Fraction) -> "Iterator[Packet[Any]]":
+        """Yield what the output takes for this packet, `shift_s` earlier; call it once the header is written.
+
+        Raises ValueError or `av.FFmpegError` for a packet that cannot be converted; the next one may.
+        """
         ...
 
-    def convert(self, packet: "Packet[Stream]", shift_s: Fraction) -> "Iterator[Packet[Stream]]":
-        """Yield what the output takes for this packet, `shift_s` earlier."""
-        ...
-
-    def flush(self) -> "list[Packet[Stream]]":
-        """Return what is still held back at the end."""
+    def flush(self) -> "Iterator[Packet[Any]]":
+        """Yield what is still held back at the end."""
         ...
 
 
-def open_tracks(source: InputContainer, out: OutputContainer) -> dict[int, Track]:
-    """Add every sound and subtitle track of `source` to `out`; by the source's stream index."""
-    tracks: dict[int, Track] = {}
-    streams: list[AudioStream | SubtitleStream] = [*source.streams.audio, *source.streams.subtitles]
-    for stream in streams:
-        track = _open_track(stream, out)
-        if track is None:
-            log.warning(
-                "%s: track %d (%s) cannot be kept in the output", file_of(source.name), stream.index, _codec(stream)
-            )
-            continue
-        tracks[stream.index] = track
-    return tracks
-
-
-class _Copy:
-    """Packets pass as they are."""
+class CopiedTrack:
+    """Packets pass as they are, at stamps that rise."""
 
     def __init__(self, source: Stream, out: OutputContainer) -> None:
+        """Add the track to `out`. Raises ValueError or `av.FFmpegError` where that does not take it."""
         self.source = source
-        self._target = out.add_stream_from_template(source)
-        _describe(source, self._target)
+        self.target: Stream = out.add_stream_from_template(source)
+        self._is_sound = source.type == "audio"
+        self._hides_nothing = out.format.name in NO_EDIT_LISTS
+        # Matroska takes this from Opus' times by itself.
+        self._delay_s = _OPUS_DELAY_S if source.codec_context and source.codec_context.name == "opus" else Fraction(0)
+        self._last_dts: int | None = None
+        self._end = 0
+        self._was_moved = False
 
-    def convert(self, packet: "Packet[Stream]", shift_s: Fraction) -> "Iterator[Packet[Stream]]":
-        _shift(packet, shift_s)
-        packet.stream = self._target
+    def convert(self, packet: "Packet[Any]", shift_s: Fraction) -> "Iterator[Packet[Any]]":
+        """Yield the packet unless an edit list cuts it."""
+        tick = self.target.time_base or packet.time_base
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        start_s = (stamp or 0) * packet.time_base - shift_s
+        duration = round((packet.duration or 0) * packet.time_base / tick)
+        if not duration and not self._is_sound and not self._hides_nothing:
+            duration = round(_SHOWN_S / tick)  # MP4 drops a last subtitle of no length
+        start = _ticks(start_s, tick)
+        # Where the output has an edit list, it hides what lies before 0 again.
+        is_hidden = start_s < 0 and not self._hides_nothing
+        if (packet.is_discard and not is_hidden) or (self._hides_nothing and start_s < -self._delay_s):
+            return
+        dts = start if packet.dts is None else _ticks(packet.dts * packet.time_base - shift_s, tick)
+        dts = self._rising(dts, duration)
+        packet.dts, packet.pts = dts, max(dts, start)
+        packet.duration, packet.time_base, packet.stream = duration, tick, self.target
         yield packet
 
-    def flush(self) -> "list[Packet[Stream]]":
-        return []
+    def flush(self) -> "Iterator[Packet[Any]]":
+        """Nothing is held back."""
+        return iter(())
+
+    def _rising(self, dts: int, duration: int) -> int:
+        """Return `dts`, or where it does not rise: behind the packet before, as recorders double a stamp; further ones
+        a tick apart, until the source's stamps are past them."""
+        last = self._last_dts
+        # Matroska takes equal ones: TrueHD has 1200 packets a second, it a thousand ticks.
+        least = None if last is None else last + (1 if self._is_sound and not self._hides_nothing else 0)
+        moves = least is not None and dts < least
+        if least is not None and moves:
+            dts = max(least, self._end) if self._is_sound and not self._was_moved else least
+        self._last_dts, self._end, self._was_moved = dts, dts + duration, moves
+        return dts
 
 
-class _ToAac:
-    """Sound is decoded and encoded again, sample times kept."""
+class CoverTrack:
+    """A picture of the whole film, as music players and phones show it: one packet, whenever."""
 
-    def __init__(self, source: AudioStream, out: OutputContainer) -> None:
-        self.source = source
-        # By number of channels: many files do not say which is which, and AAC wants to know.
-        layout = _AAC_LAYOUTS.get(source.channels, "stereo")
-        rate = source.rate if source.rate in _AAC_RATES else 48000
-        self._target = out.add_stream("aac", rate=rate, layout=layout)
-        self._target.bit_rate = _AAC_BITS_PER_S * self._target.channels
-        self._target.time_base = self._tick = Fraction(1, rate)
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
-        self._fifo = AudioFifo()
-        self._at: int | None = None  # time of the first sample in the queue
-        _describe(source, self._target)
+    def __init__(self, source: Stream, out: OutputContainer, data: bytes) -> None:
+        """Add the track to `out`. Raises ValueError or `av.FFmpegError` where that does not take it."""
+        self.source, self._data = source, data
+        self.target: Stream = out.add_stream_from_template(source, opaque=True)
+        self.target.disposition = Disposition.attached_pic
 
-    def convert(self, packet: "Packet[Stream]", shift_s: Fraction) -> "Iterator[Packet[Stream]]":
-        _shift(packet, shift_s)
-        try:
-            frames = [frame for frame in packet.decode() if isinstance(frame, AudioFrame)]
-        except av.FFmpegError as error:
-            log.debug("sound at %s is damaged: %s", packet.pts, error)
-            return
-        for frame in frames:
-            for resampled in self._resampler.resample(frame):
-                yield from self._take(resampled)
+    def convert(self, packet: "Packet[Any]", shift_s: Fraction) -> "Iterator[Packet[Any]]":
+        """Nothing: the picture is known already."""
+        return iter(())
 
-    def flush(self) -> "list[Packet[Stream]]":
-        return [*self._encode(partial=True), *self._target.encode(None)]
-
-    def _take(self, frame: AudioFrame) -> "Iterator[Packet[Stream]]":
-        """Queue samples; after a gap counting starts anew at the frame's own time."""
-        pts, expected = frame.pts, (self._at or 0) + self._fifo.samples
-        gap = pts is not None and (self._at is None or (pts - expected) * self._tick > _DRIFT_S)
-        if gap:
-            yield from self._encode(partial=True)
-            self._at = pts
-        # The queue counts from 0 and refuses any other time; ours is put on when samples leave it.
-        frame.pts = None
-        self._fifo.write(frame)
-        yield from self._encode(partial=False)
-
-    def _encode(self, *, partial: bool) -> "Iterator[Packet[Stream]]":
-        size = self._target.codec_context.frame_size or 1024
-        while self._fifo.samples and (frame := self._fifo.read(size, partial=partial)) is not None:
-            frame.pts, frame.time_base = self._at or 0, self._tick
-            self._at = frame.pts + frame.samples
-            yield from self._target.encode(frame)
+    def flush(self) -> "Iterator[Packet[Any]]":
+        """Yield the picture."""
+        packet: Packet[Any] = Packet(self._data)
+        packet.pts = packet.dts = 0
+        packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, 1000), self.target, True
+        yield packet
 
 
-class _ToText:
+class TextTrack:
     """Text subtitles of another kind become the container's own kind."""
 
     def __init__(self, source: SubtitleStream, out: OutputContainer) -> None:
-        if source.codec_context.name not in _TEXT_CODECS:
+        """Add the track to `out`. Raises ValueError or `av.FFmpegError` for what is not text, or not taken."""
+        codec = TEXT_CODECS.get(out.format.name)
+        if source.codec_context.name not in _TEXT or codec is None:
             raise ValueError(f"{source.codec_context.name} is not text")
-        self.source, self._decoder = source, source.codec_context
+        self.source: Stream = source
+        self._decoder = source.codec_context
         # Opened now, since an open decoder knows the styles' header that the encoder starts from.
         self._decoder.open(strict=False)
-        self._target = out.add_stream("subrip" if out.format.name == "matroska" else "mov_text")
-        self._encoder = self._target.codec_context
+        stream = out.add_stream(codec)
+        assert isinstance(stream, SubtitleStream)
+        self.target: Stream = stream
+        self._encoder = stream.codec_context
         self._encoder.subtitle_header = self._decoder.subtitle_header
-        _describe(source, self._target)
+        self._last_pts: int | None = None
 
-    def convert(self, packet: "Packet[Stream]", shift_s: Fraction) -> "Iterator[Packet[Stream]]":
-        shown = self._decoder.decode2(packet)
+    def convert(self, packet: "Packet[Any]", shift_s: Fraction) -> "Iterator[Packet[Any]]":
+        """Yield the cue as the container's text."""
+        shown = self._decoder.decode2(_as_utf8(packet))
         if shown is None or not len(shown):
             return
         text = self._encoder.encode_subtitle(shown)
-        text.pts, text.duration, text.time_base = packet.pts, packet.duration, packet.time_base
-        _shift(text, shift_s)
-        text.dts, text.stream = text.pts, self._target
+        if text.size > _MOST_CUE_BYTES:
+            raise ValueError(f"a cue of {text.size} bytes")
+        tick = self.target.time_base or packet.time_base
+        pts = round(((packet.pts or 0) * packet.time_base - shift_s) / tick)
+        if self._last_pts is not None:
+            pts = max(pts, self._last_pts)
+        self._last_pts = text.pts = text.dts = pts
+        text.duration = round(((packet.duration or 0) * packet.time_base or _SHOWN_S) / tick)
+        text.time_base, text.stream = tick, self.target
         yield text
 
-    def flush(self) -> "list[Packet[Stream]]":
-        return []
+    def flush(self) -> "Iterator[Packet[Any]]":
+        """Nothing is held back."""
+        return iter(())
 
 
-def _open_track(stream: AudioStream | SubtitleStream, out: OutputContainer) -> Track | None:
-    """Add the stream to `out` as it is, else converted, else not at all."""
-    if not stream.codec_context:
-        return None  # a codec this FFmpeg does not know
-    try:
-        return _Copy(stream, out)
-    except (ValueError, av.FFmpegError):
-        log.info("track %d (%s) is converted for the output", stream.index, _codec(stream))
-    try:
-        return _ToAac(stream, out) if isinstance(stream, AudioStream) else _ToText(stream, out)
-    except (ValueError, av.FFmpegError):
-        return None
-
-
-def _describe(source: Stream, target: Stream) -> None:
+def describe(source: Stream, target: Stream) -> None:
     """Keep language, title and which track is the default."""
     kept = ("language", "title", "handler_name")
     target.metadata.update({key: value for key, value in source.metadata.items() if key in kept})
     target.disposition = source.disposition
 
 
-def _shift(packet: "Packet[Stream]", shift_s: Fraction) -> None:
-    ticks = round(shift_s / packet.time_base)
-    if packet.pts is not None:
-        packet.pts -= ticks
-    packet.dts = packet.pts if packet.dts is None else packet.dts - ticks
+def _ticks(seconds: Fraction, tick: Fraction) -> int:
+    """Return the nearest tick, of two the earlier: Matroska counts Opus' 6.5 ms from −7."""
+    return ceil(seconds / tick - Fraction(1, 2))
 
 
-def _codec(stream: Stream) -> str:
-    return stream.codec_context.name if stream.codec_context is not None else "unknown"
+def _as_utf8(packet: "Packet[Any]") -> "Packet[Any]":
+    """Return the cue, its text read as Windows-1252 where it is not UTF-8, which old SRT files are."""
+    data = bytes(packet)
+    if packet.stream.codec_context.name == "mov_text":  # binary around its text
+        return packet
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        recoded: Packet[Any] = Packet(data.decode("cp1252", "replace").encode())
+        recoded.pts, recoded.dts, recoded.duration = packet.pts, packet.dts, packet.duration
+        recoded.time_base = packet.time_base
+        return recoded
+    return packet

@@ -4,12 +4,14 @@ Invariant: a frame is in exactly one closed segment, or it is given again by the
 x264 with painting; at most `_WAITING` frames wait for it, then `write` waits.
 """
 
+import errno
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
@@ -25,6 +27,7 @@ from viewer.h264 import SegmentWriter
 from viewer.remux import Join, join
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 from viewer.source_file import Origin
+from viewer.track_plan import TrackPlan, plan_tracks
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,9 @@ _CLOSE_S = 10.0
 # How soon a `write` that waits notices that it is to end.
 _LOOK_S = 0.2
 
+# A full or broken disk is not the tracks' fault.
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS})
+
 _Item = tuple[int, NDArray[np.uint8]]
 
 
@@ -55,6 +61,9 @@ class VideoSink:
             raise UsageError(f"quality is --crf 0 (best) to 51, and --preset one of {', '.join(PRESETS)}")
         self._output, self._info, self._options = output, info, options
         self._origin = Origin.read(source, info)
+        # Before anything is painted: what a container refuses is to be known now.
+        self._tracks = plan_tracks(source, CONTAINERS[output.suffix.lower()])
+        self._notices = list(self._tracks.notices)
         self._parts = PartsFolder(output, _job(source, info, options), fresh=options.fresh)
         self._next = self._parts.frames
         self._writer: SegmentWriter | None = None
@@ -79,6 +88,11 @@ class VideoSink:
         self._hand_over((pts, pixels))
         self._next += 1
 
+    def take_notices(self) -> list[str]:
+        """Return the lines about the output not taken yet."""
+        notices, self._notices = self._notices, []
+        return notices
+
     def stop(self) -> None:
         """Have a `write` that waits for the encoder end soon, and `finish` after some seconds."""
         self._stopped_s = time.monotonic()
@@ -92,7 +106,7 @@ class VideoSink:
             if not self._parts.segments:
                 raise OSError("not one frame was painted")
             self._join(self._parts.segments, self._output, complete=True)
-        except (OSError, av.FFmpegError) as error:
+        except (OSError, ValueError, av.FFmpegError) as error:
             raise sink_error(self._output, error) from error
         self._parts.remove()
 
@@ -108,7 +122,7 @@ class VideoSink:
             if not segments:
                 return None
             self._join(segments, target, complete=False)
-        except (OSError, av.FFmpegError) as error:
+        except (OSError, ValueError, av.FFmpegError) as error:
             log.warning("%s: what was painted so far cannot be written (%s)", target, error)
             return None
         finally:
@@ -175,11 +189,21 @@ class VideoSink:
         return Segment(writer.path.name, first_seq, writer.frames, writer.first_pts, writer.last_pts, size_bytes)
 
     def _join(self, segments: list[Segment], target: Path, *, complete: bool) -> None:
+        """Join into `target`. What was painted is not lost to the source's sound: without it, if need be."""
         joined = self._parts.path / f"joined{target.suffix}"
         container = CONTAINERS[target.suffix.lower()]
         to_end = complete and self._options.end_s is None
-        cut = bool(self._options.start_s)
-        join(Join(self._parts.path, tuple(segments), joined, container, to_end, cut), self._origin)
+        job = Join(self._parts.path, tuple(segments), joined, container, to_end, bool(self._options.start_s))
+        for plan in (self._tracks, self._tracks.careful(), TrackPlan()):
+            try:
+                self._notices += join(replace(job, plan=plan), self._origin)
+                break
+            except (ValueError, av.FFmpegError) as error:
+                if not plan.ways or getattr(error, "errno", None) in _DISK_ERRORS:
+                    raise
+                log.info("%s: joined again with fewer tracks: %s", target, error)
+                reason = getattr(error, "strerror", None) or error
+                self._notices.append(f"{_kept(self._tracks, plan)} ({reason})")
         joined.replace(target)
 
     def _stop_thread(self, seconds: float) -> bool:
@@ -227,6 +251,11 @@ def _put(waiting: queue.Queue[_Item | None], item: _Item | None, seconds: float)
 
 def _stands_still(seconds: float) -> OSError:
     return OSError(f"nothing was written for {seconds:.0f} s")
+
+
+def _kept(planned: TrackPlan, tried: TrackPlan) -> str:
+    """Return what becomes of the tracks after the container refused the plan just tried."""
+    return "all sound is encoded anew, subtitles left out" if tried is planned else "sound and subtitles left out"
 
 
 def _job(source: Path, info: StreamInfo, options: SinkOptions) -> str:
