@@ -103,7 +103,7 @@ def _run(
         keepers: list[Keeper] = [crew]
         if broker.embedded is not None:
             keepers.append(broker.embedded)
-        batch = Batch(broker, options, settings(), show)
+        batch = Batch(broker, options, settings(), show, crew.lost)
         return batch.run(tasks, keepers), batch.failed
 
 

@@ -56,9 +56,8 @@ def up(
         page = stack.enter_context(open_page(opened, door, chosen, settings()))
         _greet(page, flower_port if flower else None, browse=not no_browser)
         crew.__enter__()
-        typer.echo(
-            f"ready    {', '.join(style.name for style in chosen)}; logs in {runtime_dir() / 'logs'}; Ctrl-C ends all"
-        )
+        served = ", ".join(style.name for style in chosen if style.name not in crew.lost())
+        typer.echo(f"ready    {served}; logs in {runtime_dir() / 'logs'}; Ctrl-C ends all")
         _tend(opened, crew, page, child)
 
 

@@ -79,6 +79,7 @@ def _serve(
     logs = runtime_dir() / "logs"
     weights = {style.name: path for style in styles if (path := style.own_weights)}
     fleet = Launcher(plan, broker.url, weights=weights, logs=logs)
+    fleet.on_failure = lambda why: console.print(f"painter: {why}", soft_wrap=True, style="bold red", markup=False)
     names = [style.name for style in styles]
     follower = Rebalancer(broker.transport, fleet, names, every_s=settings().follow_s) if follow_demand else None
     if follower is not None:
@@ -86,7 +87,7 @@ def _serve(
     try:
         fleet.start(broker.transport.workers())
         fleet.wait_ready(broker.transport)
-        ready = counted(len(fleet.names), "worker")
+        ready = counted(len(fleet.pids), "worker")
         console.print(f"{ready} ready; logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
         while not fleet.is_drained:
             fleet.poll()

@@ -6,7 +6,7 @@ Owns the jobs' threads. While they run, the main thread keeps what they need ali
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from jobs.paint_job import PaintJob
 from jobs.report import Display, Report, counted
 from jobs.tasks import PaintTask
 from jobs.temporal import TemporalSmoother
-from pipeline.errors import PipelineError, Stopped
+from pipeline.errors import PipelineError, Stopped, WorkerLost
 from pipeline.process.config import Settings
 from pipeline.protocol.frame import Look, StreamInfo
 from pipeline.server.broker import Broker
@@ -72,9 +72,18 @@ def open_input(path: Path, options: Options, settings: Settings) -> Source:
 class Batch:
     """The tasks of one command. A task that fails is shown and counted, and does not stop the others."""
 
-    def __init__(self, broker: Broker, options: Options, settings: Settings, show: Display) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        options: Options,
+        settings: Settings,
+        show: Display,
+        lost: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`lost`: tells which styles have lost their workers for good, and why."""
         self._broker, self._options, self._settings, self._show = broker, options, settings, show
-        self._jobs: set[PaintJob] = set()
+        self._lost = lost
+        self._jobs: dict[PaintJob, str] = {}
         self._lock = threading.Lock()
         self._stopping = False
         self.failed = 0
@@ -97,6 +106,11 @@ class Batch:
             _, pending = wait(pending, _TEND_S, FIRST_COMPLETED)
             for keeper in keepers:
                 keeper.poll()
+            if lost := self._lost():
+                with self._lock:
+                    for job, style in self._jobs.items():
+                        if style in lost:
+                            job.fail(WorkerLost(lost[style]))
 
     def _lane(self, tasks: Sequence[PaintTask]) -> list[Report]:
         reports: list[Report] = []
@@ -133,7 +147,7 @@ class Batch:
             job.on_absence = lambda why: self._show.say(f"{label}: {why}")
             self._show.begin(task, source.info.frames)
             self._say_all(label, sink)
-            with self._listed(job):
+            with self._listed(job, task.style.name):
                 seconds = self._run(job, sink, task)
             self._say_all(label, sink)
         report = job.report(str(task.source), str(task.output), seconds)
@@ -159,17 +173,17 @@ class Batch:
             self._show.say(f"{label}: {line}")
 
     @contextmanager
-    def _listed(self, job: PaintJob) -> Iterator[None]:
-        """Have `_stop` reach the job until its output is there."""
+    def _listed(self, job: PaintJob, style: str) -> Iterator[None]:
+        """Have `_stop` and the loss of its workers reach the job until its output is there."""
         with self._lock:
-            self._jobs.add(job)
+            self._jobs[job] = style
             if self._stopping:
                 job.stop()
         try:
             yield
         finally:
             with self._lock:
-                self._jobs.discard(job)
+                del self._jobs[job]
 
     def _stop(self) -> None:
         with self._lock:

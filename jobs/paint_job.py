@@ -128,6 +128,10 @@ class PaintJob:
         self._sink.stop()
         self._end()
 
+    def fail(self, error: PipelineError) -> None:
+        """End `run` with `error`, unless something broke before; from any thread."""
+        self._fail(error)
+
     def report(self, source: str, output: str, seconds: float) -> Report:
         """Return the report of a finished run."""
         return Report(

@@ -1,7 +1,8 @@
 """The launcher: one Celery worker process for each slot of a plan, watched, restarted, and ended in order.
 
 Every child is `painter celery worker` as a user could type it, told its slot through the environment. The kernel
-ends it when we end, whatever ends us; so no worker is ever left behind.
+ends it when we end, whatever ends us; so no worker is ever left behind. A slot whose worker cannot start or keeps dying
+is out by itself: the other slots go on.
 """
 
 import logging
@@ -9,9 +10,8 @@ import os
 import socket
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
@@ -21,27 +21,14 @@ from pipeline.flow.placement import Plan, Slot
 from pipeline.process.spawn import painter, spawn
 from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import Heartbeat, Rename
-from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
+from workers.child import Child, Process
+from workers.exit_codes import EXIT_DRAINED
 
 log = logging.getLogger(__name__)
 
-# As Frigate does it: five deaths in a minute are no accident.
-_DEATHS, _DEATHS_WITHIN_S = 5, 60.0
 # A worker finishes the frame it holds; after this it is ended, and the frame is painted elsewhere.
 _GRACE_S = 10.0
-_LOG_TAIL_LINES = 5
 _READY_POLL_S = 0.05
-
-
-class Process(Protocol):
-    """What the launcher needs of a child."""
-
-    @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
 
 
 class WorkerList(Protocol):
@@ -56,22 +43,6 @@ class Spawn(Protocol):
     def __call__(
         self, argv: Sequence[str], *, env: Mapping[str, str], stdout: IO[bytes] | None, stderr: int | None
     ) -> Process: ...
-
-
-@dataclass(slots=True)
-class Child:
-    """One slot's worker: its name, its present process, and when it died lately (monotonic).
-
-    `replacement`: who takes its slot once it has left, for which it has until `leave_by_s`.
-    """
-
-    slot: Slot
-    name: str
-    logfile: Path | None
-    process: Process | None = None
-    deaths_s: deque[float] = field(default_factory=lambda: deque(maxlen=_DEATHS))
-    replacement: "Child | None" = None
-    leave_by_s: float = 0.0
 
 
 class Launcher:
@@ -95,6 +66,8 @@ class Launcher:
         self._spawn = spawn
         self._clock = clock
         self._children: list[Child] = []
+        #: Given one line for each slot that fails, once each time it does.
+        self.on_failure: Callable[[str], object] = log.error
 
     @property
     def names(self) -> list[str]:
@@ -108,8 +81,15 @@ class Launcher:
 
     @property
     def is_drained(self) -> bool:
-        """Whether every worker was told to leave, and has."""
-        return bool(self._children) and not self.pids
+        """Whether every worker was told to leave, and has; slots that failed count as left."""
+        left = [child for child in self._children if child.process is None and not child.failure]
+        return bool(left) and all(child in left or child.is_final for child in self._children)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Styles none of whose slots works at present, and why."""
+        working = {child.slot.style for child in self._children if not child.failure}
+        return {child.slot.style: child.failure for child in self._children if child.slot.style not in working}
 
     def __enter__(self) -> Self:
         self.start()
@@ -144,18 +124,23 @@ class Launcher:
             child.process.terminate()
 
     def wait_ready(self, transport: WorkerList, timeout_s: float = 60.0) -> None:
-        """Wait until every worker takes tickets. Raises `WorkerLost` when one cannot, or not in time."""
+        """Wait until every worker takes tickets or has failed. Raises `WorkerLost` when none takes any."""
         deadline = self._clock() + timeout_s
         while missing := self._missing(transport):
             self.poll()
             if self._clock() > deadline:
-                raise WorkerLost(f"{', '.join(missing)} not ready after {timeout_s:.0f} s")
+                for child in missing:
+                    self._give_up_waiting(child, timeout_s)
             time.sleep(_READY_POLL_S)
+        if self._children and not self.pids:
+            raise WorkerLost(self._children[0].failure)
 
     def poll(self) -> None:
-        """Start dead workers again. Raises `WorkerLost` for one that keeps dying or cannot start at all."""
+        """Start dead workers again. Raises `WorkerLost` when no slot is left that could be tried again."""
         for at, child in enumerate(self._children):
             if child.process is None:
+                if child.failure and self._clock() >= child.retry_s:
+                    self._start(child)
                 continue
             code = child.process.poll()
             if code is None:
@@ -170,6 +155,8 @@ class Launcher:
                 self._start(child.replacement)
             else:
                 self._restart(child, code)
+        if self._children and all(child.is_final for child in self._children):
+            raise WorkerLost(self._children[0].failure)
 
     def stop(self) -> None:
         """End all workers: each finishes the frame it holds, for at most ten seconds. Idempotent."""
@@ -186,10 +173,18 @@ class Launcher:
                 process.kill()
                 process.wait()
 
-    def _missing(self, transport: WorkerList) -> list[str]:
+    def _missing(self, transport: WorkerList) -> list[Child]:
         # By name and process: a name's last beat outlives a dead worker by up to 6 s.
         alive = {(beat.name, beat.pid) for beat in transport.workers()}
-        return [c.name for c in self._children if c.process is None or (c.name, c.process.pid) not in alive]
+        return [c for c in self._children if c.process is not None and (c.name, c.process.pid) not in alive]
+
+    def _give_up_waiting(self, child: Child, waited_s: float) -> None:
+        if child.process is not None:
+            child.process.kill()
+            child.process.wait()
+            child.process = None
+        child.rest(f"worker {child.name} not ready after {waited_s:.0f} s", self._clock())
+        self.on_failure(child.failure)
 
     def _child(self, name: str) -> Child:
         return next(child for child in self._children if child.name == name)
@@ -202,21 +197,27 @@ class Launcher:
         return Child(slot, name, logfile)
 
     def _restart(self, child: Child, code: int) -> None:
-        child.deaths_s.append(self._clock())
-        if code == EXIT_CANNOT_START or _keeps_dying(child):
-            child.process = None
-            raise WorkerLost(_failure_message(child, code))
-        log.warning("worker=%s ended with %d; starting it again", child.name, code)
-        self._start(child)
+        if child.died(code, self._clock()):
+            log.warning("worker=%s ended with %d; starting it again", child.name, code)
+            self._start(child)
+        else:
+            self.on_failure(child.failure)
 
     def _start(self, child: Child) -> None:
+        child.failure = ""
+        try:
+            child.process = self._spawned(child)
+        except OSError as error:
+            child.rest(f"worker {child.name} cannot be started: {error}", self._clock())
+            self.on_failure(child.failure)
+
+    def _spawned(self, child: Child) -> Process:
         env = environment(child.slot, self._broker_url, self._weights.get(child.slot.style))
         argv = command(child.slot, child.name)
         if child.logfile is None:
-            child.process = self._spawn(argv, env=env, stdout=None, stderr=None)
-            return
+            return self._spawn(argv, env=env, stdout=None, stderr=None)
         with child.logfile.open("ab") as output:
-            child.process = self._spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
+            return self._spawn(argv, env=env, stdout=output, stderr=subprocess.STDOUT)
 
 
 def command(slot: Slot, name: str) -> list[str]:
@@ -253,23 +254,3 @@ def _free_name(slot: Slot, taken: set[str]) -> str:
         if (name := f"{slot.style}@{slot.place}{suffix}.{host}") not in taken:
             return name
     return f"{slot.style}@{slot.place}-{os.getpid()}.{host}"
-
-
-def _keeps_dying(child: Child) -> bool:
-    deaths = child.deaths_s
-    return len(deaths) == _DEATHS and deaths[-1] - deaths[0] <= _DEATHS_WITHIN_S
-
-
-def _failure_message(child: Child, code: int) -> str:
-    if code == EXIT_CANNOT_START:
-        # Its last line says why, and whose name it is.
-        return f"a worker cannot start: {_tail(child.logfile, 1) or child.name}"
-    head = f"worker {child.name} died {_DEATHS} times within {_DEATHS_WITHIN_S:.0f} s, last with {code}"
-    return f"{head}: {_tail(child.logfile, _LOG_TAIL_LINES) or 'it said nothing'}"
-
-
-def _tail(logfile: Path | None, count: int) -> str:
-    if logfile is None or not logfile.exists():
-        return ""
-    lines = [line.strip() for line in logfile.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return " | ".join(lines[-count:])

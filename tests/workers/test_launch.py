@@ -1,5 +1,6 @@
 """The launcher as tables of what its children do; no process is started, and time is a number."""
 
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -138,34 +139,73 @@ def test_a_worker_that_was_told_to_leave_stays_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pause_s", "gives_up"), [(14.0, True), (16.0, False)], ids=["five in a minute", "five in more than a minute"]
+    ("pause_s", "rests"), [(14.0, True), (16.0, False)], ids=["five in a minute", "five in more than a minute"]
 )
-def test_five_deaths_within_a_minute_are_no_accident(tmp_path: Path, pause_s: float, gives_up: bool) -> None:
+def test_a_slot_rests_after_five_deaths_within_a_minute_and_is_tried_again(
+    tmp_path: Path, pause_s: float, rests: bool
+) -> None:
     machine = Machine(says=b"line\nSegmentation fault\n")
-    fleet = machine.fleet(logs=tmp_path)
+    fleet = machine.fleet(("wave", "starry"), logs=tmp_path)
+    said: list[str] = []
+    fleet.on_failure = said.append
     fleet.start()
-    for _ in range(4):
-        machine.children[-1].code = -11
+    for _ in range(5):
+        machine.children[0 if len(machine.children) == 2 else -1].code = -11
         machine.now_s += pause_s
         fleet.poll()
-    machine.children[-1].code = -11
-    machine.now_s += pause_s
-    if gives_up:
-        with pytest.raises(WorkerLost, match=r"died 5 times within 60 s, last with -11: .*Segmentation fault"):
-            fleet.poll()
-    else:
+    assert len(machine.children) == (6 if rests else 7)
+    assert fleet.pids[-1] == 101, "the other slot goes on"
+    if not rests:
+        return
+    assert len(said) == 1
+    assert re.match(r"worker wave@cpu0\.\S+ died 5 times within 60 s, last with -11: .*Segmentation fault$", said[0])
+    assert fleet.failures == {"wave": said[0]}
+    for wait_s, children in ((59, 6), (61, 7)):
+        machine.now_s = 5 * pause_s + wait_s
         fleet.poll()
-        assert len(machine.children) == 6
+        assert len(machine.children) == children
+    assert fleet.failures == {}
 
 
-def test_a_worker_that_cannot_start_is_not_tried_again_and_its_reason_is_told(tmp_path: Path) -> None:
+def test_a_slot_that_cannot_start_is_not_tried_again_and_harms_no_other(tmp_path: Path) -> None:
     machine = Machine(says=b"warnings\nwave@cpu0.host: weights of style 'wave' cannot be loaded\n")
-    fleet = machine.fleet(logs=tmp_path)
+    fleet = machine.fleet(("wave", "starry"), logs=tmp_path)
+    said: list[str] = []
+    fleet.on_failure = said.append
     fleet.start()
     machine.children[0].code = EXIT_CANNOT_START
-    with pytest.raises(WorkerLost, match=r"cannot start: wave@cpu0\.host: weights of style 'wave' cannot be loaded$"):
+    for _ in range(2):
         fleet.poll()
-    assert len(machine.children) == 1
+    assert said == ["a worker cannot start: wave@cpu0.host: weights of style 'wave' cannot be loaded"]
+    assert fleet.failures == {"wave": said[0]}
+    assert fleet.pids == [101]
+    machine.now_s += 10_000
+    fleet.poll()
+    assert len(machine.children) == 2
+    machine.children[1].code = EXIT_CANNOT_START
+    with pytest.raises(WorkerLost, match=r"weights of style 'wave' cannot be loaded$"):
+        fleet.poll()
+
+
+def test_a_machine_is_ready_once_every_slot_is_or_has_failed() -> None:
+    machine = Machine()
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.on_failure = lambda why: None
+    fleet.start()
+    machine.children[0].code = EXIT_CANNOT_START
+    fleet.wait_ready(Beats(machine, fleet.names[1], [None, machine.children[1].pid]), timeout_s=10)
+    assert machine.now_s == 2
+    assert list(fleet.failures) == ["wave"]
+
+
+def test_a_slot_that_does_not_get_ready_is_ended_and_the_others_serve() -> None:
+    machine = Machine()
+    fleet = machine.fleet(("wave", "starry"))
+    fleet.on_failure = lambda why: None
+    fleet.start()
+    fleet.wait_ready(Beats(machine, fleet.names[1], [machine.children[1].pid] * 9), timeout_s=5)
+    assert machine.history == ["kill 100", "ended 100"]
+    assert list(fleet.failures) == ["wave"]
 
 
 def test_workers_are_asked_to_end_together_and_then_waited_for() -> None:
