@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.prometheus import serve_metrics
-from fleet.stats import FleetStats, StreamLine, fleet_stats, slot_of, take_snapshot
+from fleet.stats import FleetStats, FleetTracker, StreamLine, slot_of, take_snapshot
 from pipeline.errors import ServerUnreachable, UsageError
 from pipeline.process.config import broker_url
 from pipeline.protocol.frame import Mode
@@ -84,12 +84,11 @@ def _server(url: str) -> str:
 
 
 def _looks(transport: Transport, styles: list[str]) -> Iterator[FleetStats]:
-    before = take_snapshot(transport, styles)
+    tracker = FleetTracker()
+    tracker.update(take_snapshot(transport, styles))
     while True:
         time.sleep(_LOOK_S)
-        now = take_snapshot(transport, styles)
-        yield fleet_stats(before, now)
-        before = now
+        yield tracker.update(take_snapshot(transport, styles))
 
 
 def _draw(looks: Iterator[FleetStats], url: str, *, watch: bool) -> None:

@@ -1,7 +1,7 @@
 """The fleet's statistics for Prometheus, on a port of its own: for autoscalers, alerts and boards where no page runs.
 
-One scrape, one snapshot; rates span from one scrape to the next. While the server is away `painter_up` is 0 and the
-rest is left out, so that an alert can tell "nothing to do" from "nobody knows".
+One scrape, one snapshot; rates span 5 s, at least from one scrape to the next. While the server is away `painter_up`
+is 0 and the rest is left out, so that an alert can tell "nothing to do" from "nobody knows".
 """
 
 import threading
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from fleet.exposition import STREAM, WORKER, stream_families, stream_labels, worker_families, worker_labels
-from fleet.stats import FleetStats, Snapshot, fleet_stats, take_snapshot
+from fleet.stats import FleetStats, FleetTracker, take_snapshot
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.flow.metrics import buckets
 from pipeline.server.transport import Transport
@@ -33,12 +33,12 @@ def serve_metrics(transport: Transport, styles: Sequence[str], host: str, port: 
 
 
 class FleetCollector:
-    """A collector. Scrapes may overlap; each has its own snapshot and shares the one before."""
+    """A collector. Scrapes may overlap; they share the snapshots before, and follow one another in taking theirs."""
 
     def __init__(self, transport: Transport, styles: Sequence[str]) -> None:
         self._transport, self._styles = transport, styles
         self._lock = threading.Lock()
-        self._before: Snapshot | None = None
+        self._tracker = FleetTracker()
 
     def describe(self) -> list[Metric]:
         """Return nothing: the names are known at a scrape, and the server need not answer before."""
@@ -47,13 +47,11 @@ class FleetCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         try:
-            now = take_snapshot(self._transport, self._styles)
+            with self._lock:
+                seen = self._tracker.update(take_snapshot(self._transport, self._styles))
         except (ServerGone, ServerFull):
             yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 0)
             return
-        with self._lock:
-            before, self._before = self._before or now, now
-        seen = fleet_stats(before, now)
         yield GaugeMetricFamily("painter_up", "1 while the frame server answers", 1)
         yield GaugeMetricFamily("painter_server_used_bytes", "memory of the server", seen.used_bytes)
         yield GaugeMetricFamily("painter_server_max_bytes", "its bound, 0 without one", seen.max_bytes)

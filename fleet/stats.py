@@ -1,7 +1,7 @@
-"""The whole fleet as numbers: workers, styles and streams, from two snapshots of the server. Pure but for taking them.
+"""The whole fleet as numbers: workers, styles and streams, from snapshots of the server. Pure but for taking them.
 
-Rates are what a counter grew by between two snapshots, by the server's own clock. `painter status` shows them, the
-exporter hands it to Prometheus, and `wanted` is what an autoscaler goes by.
+A stream's rates are its counters' growth over the last 5 s of snapshots, for `painter status` as for the page. The
+exporter hands them to Prometheus, and `wanted` is the number an autoscaler goes by.
 """
 
 import math
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline.errors import WireError
+from pipeline.flow.metrics import CounterRate
 from pipeline.flow.worker_health import why_nobody_paints
 from pipeline.protocol.frame import Mode
 from pipeline.protocol.queues import queue_of, style_of
@@ -26,7 +27,7 @@ _LIVE_SIGN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The server at one moment. `queues`: tickets waiting by queue name; `delays_ms`: sent → published, by stream."""
+    """The server at one moment of one clock. `queues`: tickets by queue; `delays_ms`: sent → published, by stream."""
 
     at_ms: int
     streams: Sequence[StreamRecord] = ()
@@ -62,7 +63,7 @@ class StreamLine:
 
 @dataclass(frozen=True, slots=True)
 class FleetStats:
-    """The fleet between two snapshots."""
+    """The fleet, of the newest snapshot, with rates over the last ones."""
 
     workers: Sequence[Heartbeat]
     styles: Sequence[StyleLine]
@@ -88,11 +89,54 @@ def take_demand_snapshot(transport: Transport, styles: Iterable[str] = ()) -> Sn
     return Snapshot(transport.now_ms(), streams, workers, transport.queue_lengths(queues))
 
 
+class StreamRates:
+    """Painted and dropped frames a second of each stream. Streams that are not in the newest snapshot are forgotten."""
+
+    def __init__(self) -> None:
+        self._rates: dict[str, tuple[CounterRate, CounterRate]] = {}
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Take in a snapshot, later than the ones before."""
+        rates = {card.name: self._rates.get(card.name, (CounterRate(), CounterRate())) for card in snapshot.streams}
+        self._rates = rates
+        for card in snapshot.streams:
+            painted, dropped = rates[card.name]
+            painted.add(snapshot.at_ms / 1000, card.painted)
+            dropped.add(snapshot.at_ms / 1000, card.dropped)
+
+    def painted(self, stream: str) -> float:
+        """Return a stream's painted frames a second, 0 for one that is not there."""
+        return self._rates[stream][0].per_s() if stream in self._rates else 0.0
+
+    def dropped(self, stream: str) -> float:
+        """Return the frames a second its source had to drop, 0 for one that is not there."""
+        return self._rates[stream][1].per_s() if stream in self._rates else 0.0
+
+
+class FleetTracker:
+    """Snapshots in, statistics out. Not shared between threads."""
+
+    def __init__(self) -> None:
+        self._rates = StreamRates()
+
+    def update(self, snapshot: Snapshot) -> FleetStats:
+        """Return the fleet as of `snapshot`; rates need a second one."""
+        self._rates.update(snapshot)
+        return _stats(snapshot, self._rates)
+
+
 def fleet_stats(before: Snapshot, now: Snapshot) -> FleetStats:
     """Return the fleet as it was between two snapshots."""
-    earlier = {card.name: card for card in before.streams}
-    span_s = (now.at_ms - before.at_ms) / 1000
-    streams = [_stream(card, earlier.get(card.name), span_s, now.delays_ms.get(card.name)) for card in now.streams]
+    tracker = FleetTracker()
+    tracker.update(before)
+    return tracker.update(now)
+
+
+def _stats(now: Snapshot, rates: StreamRates) -> FleetStats:
+    streams = [
+        StreamLine(card, rates.painted(card.name), rates.dropped(card.name), now.delays_ms.get(card.name))
+        for card in now.streams
+    ]
     names = {name for queue in now.queues if (name := style_of(queue))}
     styles = [_style(name, now, [line for line in streams if line.card.style == name]) for name in sorted(names)]
     workers = sorted(now.workers, key=lambda beat: (beat.host, slot_of(beat)))
@@ -138,14 +182,6 @@ def _style(name: str, now: Snapshot, streams: Sequence[StreamLine]) -> StyleLine
     count = wanted(workers, streams, queued + queued_live)
     trouble = why_nobody_paints(name, now.workers) if count else ""
     return StyleLine(name, len(workers), fps, queued, queued_live, count, trouble)
-
-
-def _stream(card: StreamRecord, before: StreamRecord | None, span_s: float, delay_ms: int | None) -> StreamLine:
-    if before is None or span_s <= 0:
-        return StreamLine(card, 0.0, 0.0, delay_ms)
-    # A stream that was opened anew counts from 0.
-    painted, dropped = max(0, card.painted - before.painted), max(0, card.dropped - before.dropped)
-    return StreamLine(card, painted / span_s, dropped / span_s, delay_ms)
 
 
 def _delay_ms(transport: Transport, stream: str) -> int | None:

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import psutil
 
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
-from pipeline.flow.metrics import Histogram
+from pipeline.flow.metrics import CounterRate, Histogram
 from pipeline.protocol.records import Claim, Heartbeat
 from pipeline.protocol.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.engine import is_device_lost
@@ -31,8 +30,8 @@ log = logging.getLogger(__name__)
 
 # Three are missed before a worker counts as gone (6 s).
 BEAT_S = 2.0
-# Beats over which a worker's own FPS is taken: six marks are 10 s.
-_MARKS = 6
+# Time over which a worker's own FPS is taken: six beats.
+_SPAN_S = 10.0
 # How often the device's memory is read. By a painting thread after a frame: a beat that asked a lost device would fail
 # with it, and the worker would vanish from the list of those that are there.
 _MEMORY_S = 2.0
@@ -266,7 +265,7 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sum = 0.0
-        self._marks: deque[tuple[float, float]] = deque(maxlen=_MARKS)
+        self._growth = CounterRate(_SPAN_S)
 
     def count(self, amount: float = 1) -> None:
         """Add to the sum: one painted frame, unless told otherwise."""
@@ -276,10 +275,8 @@ class Meter:
     def mark(self, now_s: float) -> tuple[float, float]:
         """Set a mark; return the sum, and its growth a second since the oldest mark kept."""
         with self._lock:
-            self._marks.append((now_s, self._sum))
-            since_s, before = self._marks[0]
-            elapsed_s = now_s - since_s
-            return self._sum, (self._sum - before) / elapsed_s if elapsed_s > 0 else 0.0
+            self._growth.add(now_s, self._sum)
+            return self._sum, self._growth.per_s()
 
 
 def _what(args: Sequence[Any]) -> str:

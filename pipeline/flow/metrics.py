@@ -4,6 +4,7 @@ import threading
 from bisect import bisect_left
 from collections import deque
 from itertools import accumulate
+from math import ceil
 
 # Enough for p95 and p99 to mean something, little enough to sort at every report.
 _KEPT = 2048
@@ -24,7 +25,7 @@ class Percentiles:
         if not self._values:
             return None
         ordered = sorted(self._values)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+        return ordered[max(0, ceil(len(ordered) * percent / 100) - 1)]
 
 
 #: Upper bounds of a histogram of painting times: a GPU's 2 ms to a CPU's 5 s for a large picture, doubled each time.
@@ -58,6 +59,32 @@ def buckets(told: str) -> list[tuple[str, float]]:
         return []
     bounds = [*map(str, PAINT_BOUNDS_S), "+Inf"]
     return list(zip(bounds, accumulate(map(float, counts)), strict=True))
+
+
+class CounterRate:
+    """Growth a second of a counter that is read now and then: over the last `span_s`, at least over the last two reads.
+
+    A counter that shrinks was started again, and counts anew.
+    """
+
+    def __init__(self, span_s: float = 5.0) -> None:
+        self._span_s = span_s
+        self._reads: deque[tuple[float, float]] = deque(maxlen=_KEPT)
+
+    def add(self, now_s: float, count: float) -> None:
+        """Note the counter as read at `now_s`, which never goes back."""
+        if self._reads and count < self._reads[-1][1]:
+            self._reads.clear()
+        self._reads.append((now_s, count))
+        while len(self._reads) > 2 and now_s - self._reads[0][0] > self._span_s:
+            self._reads.popleft()
+
+    def per_s(self) -> float:
+        """Return the rate; 0 before the second read."""
+        if len(self._reads) < 2:
+            return 0.0
+        (since_s, before), (until_s, now) = self._reads[0], self._reads[-1]
+        return (now - before) / (until_s - since_s) if until_s > since_s else 0.0
 
 
 class Rate:

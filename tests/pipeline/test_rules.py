@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipeline.flow.metrics import Histogram, Percentiles, Rate, buckets
+from pipeline.flow.metrics import CounterRate, Histogram, Percentiles, Rate, buckets
 from pipeline.flow.reorder import ReorderBuffer
 from pipeline.flow.resend import ABSENT_MS, LIVE_WAIT_MS, OVERTAKEN_MS, QUEUE_EMPTY_MS, Cause, LastClaim, due, overdue
 from pipeline.flow.window import Holds, Window, raw_bytes, window_size
@@ -231,4 +231,27 @@ def test_percentiles_are_those_of_the_recent_values() -> None:
     assert delays.at(50) is None
     for value in range(1000):
         delays.add(value)
-    assert (delays.at(50), delays.at(95)) == (950, 995)
+    # Of 900 to 999, the 50th and the 95th.
+    assert (delays.at(50), delays.at(95), delays.at(0), delays.at(100)) == (949, 994, 900, 999)
+
+
+def test_a_median_of_two_is_the_lower_one() -> None:
+    delays = Percentiles()
+    delays.add(20)
+    delays.add(10)
+    assert (delays.at(50), delays.at(51)) == (10, 20)
+
+
+def test_a_counters_rate_spans_the_last_seconds_and_begins_anew_with_the_counter() -> None:
+    rate = CounterRate(span_s=5)
+    rate.add(0, 100)
+    assert rate.per_s() == 0
+    rate.add(60, 700)  # two reads count, however far apart
+    assert rate.per_s() == 10
+    for second in range(61, 70):
+        rate.add(second, 700 + 2 * (second - 60))
+    assert rate.per_s() == 2
+    rate.add(70, 3)
+    assert rate.per_s() == 0
+    rate.add(71, 7)
+    assert rate.per_s() == 4

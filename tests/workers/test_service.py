@@ -15,7 +15,7 @@ from pipeline.protocol.wire import Limits, Stages, Ticket, pack_frame, unpack_fr
 from workers.fake_styles import load_standin
 from workers.leases import Leases
 from workers.painter import Painting
-from workers.service import Identity, Meter, PaintService
+from workers.service import BEAT_S, Identity, Meter, PaintService
 
 LIMITS = Limits(max_pixels=1 << 16, max_bytes=1 << 20)
 WHO = Identity("wave@cpu0.host", "wave", "cpu", 1, "host")
@@ -247,7 +247,7 @@ def test_a_meter_counts_intervals_between_its_marks() -> None:
     for second in range(1, 4):
         for _ in range(10):
             meter.count()
-        assert meter.mark(float(second)) == (10 * second, 10.0)
+        assert meter.mark(BEAT_S * second) == (10 * second, 10 / BEAT_S)
     for second in range(4, 10):
-        painted, fps = meter.mark(float(second))
+        painted, fps = meter.mark(BEAT_S * second)
     assert (painted, fps) == (30, 0.0)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from fleet.stats import Snapshot
 from pipeline.errors import ServerFull, ServerGone
 from pipeline.flow.worker_health import older_workers, why_nobody_paints
 from pipeline.protocol.records import StreamRecord
@@ -20,7 +21,7 @@ from viewer.broadcast import Broadcast
 from viewer.ports import Atelier, Intake
 from viewer.web.limits import PageLimits
 from viewer.web.security import Access
-from viewer.web.stats import Snapshot, StreamStats
+from viewer.web.stats import StreamStats
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class AppState:
     @property
     def is_connected(self) -> bool:
         """Whether the frame server answers."""
-        return self.stats.now.is_connected and self.parts.broadcast.is_connected
+        return self.stats.is_connected and self.parts.broadcast.is_connected
 
     def cards(self, guest: PageConnection | None = None) -> list[dict[str, object]]:
         """Return the live streams `guest` may see, as JSON has them; None: those of no page's camera."""
@@ -114,7 +115,7 @@ class AppState:
 
     async def refresh(self) -> None:
         """Look at the server and tell the pages."""
-        self.stats.look(await asyncio.to_thread(self._look))
+        self.stats.update(await asyncio.to_thread(self._take_snapshot))
         for page in tuple(self.pages):
             page.on_refresh()
 
@@ -127,13 +128,13 @@ class AppState:
             except Exception:
                 log.exception("the refresh goes on after a fault")
 
-    def _look(self) -> Snapshot:
+    def _take_snapshot(self) -> Snapshot | None:
         broadcast = self.parts.broadcast
         try:
-            return Snapshot(time.monotonic(), True, tuple(broadcast.streams()), tuple(broadcast.workers()))
+            return Snapshot(round(time.monotonic() * 1000), broadcast.streams(), broadcast.workers())
         except (ServerGone, ServerFull) as error:
             log.info("the server does not answer: %s", error)
-            return Snapshot(time.monotonic(), False)
+            return None
 
     def _card(self, card: StreamRecord) -> dict[str, object]:
         return {

@@ -9,19 +9,18 @@ A picture's delay, glass to glass, is measured on the page's clock, its inside o
     return    page server → drawn     drawn − sent to the page
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TypedDict
 
+from fleet.stats import Snapshot, StreamRates
 from pipeline.flow.metrics import Percentiles
-from pipeline.protocol.records import Heartbeat, StreamRecord
+from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Stages
 
 # Ten seconds at 24 FPS: the numbers follow what happens now.
 _KEPT = 240
-# Painted FPS over this time, from the stream's counter looked at once a second.
-_FPS_SPAN_S = 5.0
 _MEASURED = ("delay", "capture", "wait", "queue", "decode", "paint", "encode", "return")
 
 
@@ -51,20 +50,9 @@ class Times:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The server as last seen. `at_s` monotonic; `is_connected`: whether it answered."""
-
-    at_s: float = 0.0
-    is_connected: bool = True
-    streams: Sequence[StreamRecord] = ()
-    workers: Sequence[Heartbeat] = ()
-
-
 @dataclass(slots=True)
 class _Stream:
     times: Times = field(default_factory=Times)
-    painted: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=16))
     # Pages' own losses. Late: sent too slowly for newer ones to wait. Skipped: came after their gap was given up.
     late: int = 0
     skipped: int = 0
@@ -74,19 +62,22 @@ class StreamStats:
     """All that is known of streams and workers; what is gone from the server is forgotten here."""
 
     def __init__(self) -> None:
-        self.now = Snapshot()
+        #: The newest snapshot, an empty one while the server does not answer.
+        self.now = Snapshot(0)
+        self.is_connected = True
+        self._rates = StreamRates()
         self._streams: dict[str, _Stream] = {}
 
-    def look(self, snapshot: Snapshot) -> None:
-        """Take in what the server says now."""
-        self.now = snapshot
-        if not snapshot.is_connected:
+    def update(self, snapshot: Snapshot | None) -> None:
+        """Take in a snapshot; None: the server did not answer."""
+        self.is_connected = snapshot is not None
+        if snapshot is None:
+            self.now = Snapshot(self.now.at_ms)
             return
-        names = {card.name for card in snapshot.streams}
-        for gone in self._streams.keys() - names:
+        self.now = snapshot
+        self._rates.update(snapshot)
+        for gone in self._streams.keys() - {card.name for card in snapshot.streams}:
             del self._streams[gone]
-        for card in snapshot.streams:
-            self._stream(card.name).painted.append((snapshot.at_s, card.painted))
 
     def note_shown(self, stream: str, stages: Stages) -> None:
         """Note a picture on its way to a page."""
@@ -109,13 +100,8 @@ class StreamStats:
         self._stream(stream).skipped += skipped
 
     def fps_of(self, stream: str) -> float:
-        """Return painted frames a second: n − 1 looks' difference over their time."""
-        looks = [look for look in self._stream(stream).painted if self.now.at_s - look[0] <= _FPS_SPAN_S]
-        if len(looks) < 2:
-            return 0.0
-        (since_s, before), (until_s, after) = looks[0], looks[-1]
-        # A stream that was opened anew counts from 0.
-        return round(max(0, after - before) / (until_s - since_s), 1) if until_s > since_s else 0.0
+        """Return painted frames a second, as `painter status` has them."""
+        return round(self._rates.painted(stream), 1)
 
     def late_of(self, stream: str) -> int:
         """Return the pages' late pictures of a stream."""
@@ -132,7 +118,7 @@ class StreamStats:
     def report(self) -> dict[str, object]:
         """Return everything as `/api/stats` and the page show it."""
         return {
-            "connected": self.now.is_connected,
+            "connected": self.is_connected,
             "streams": [self._stream_report(card) for card in self.now.streams],
             "workers": [
                 {**asdict(beat), "fps": round(beat.fps, 1), "busy": round(beat.busy, 2)} for beat in self.now.workers
