@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import typer
 
 from commands.live_display import Reading, Readout, readout
+from commands.options import Brush, KeepColours, Strength, look_of
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.flow.server_retry import OutageTimer
 from pipeline.process.config import settings
-from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker, open_broker
 from pipeline.server.connection import without_password
 from producer.capture import Capture, Reader
@@ -36,8 +36,6 @@ File = Annotated[Path | None, typer.Option(help="A video file, at its own pace."
 Loop = Annotated[bool, typer.Option("--loop", help="Begin the file again at its end.")]
 Url = Annotated[str, typer.Option(help="A network stream: rtsp://… or http://…; it is opened again when it breaks.")]
 Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for viewers. Default: after its source.")]
-Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
-KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
 TemporalDenoiser = Annotated[
     bool,
     typer.Option(
@@ -61,13 +59,14 @@ def live(
     name: Name = "",
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
+    brush: Brush = 1.0,
     steady: TemporalDenoiser = True,
     size: Size = "",
     target_fps: TargetFps = None,
     broker: BrokerUrl = "",
 ) -> None:
     """Paint a camera, a file or a network stream while it runs."""
-    card = find_style(style)
+    card, look = find_style(style), look_of(strength, keep_colours, brush)
     bounds = _size(size)
     if name:
         require_stream_name(name)
@@ -78,7 +77,7 @@ def live(
         capture.open()
         opened = stack.enter_context(open_broker(broker))
         stream = free_name(opened.transport, name, default_name)
-        feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, Look(strength, keep_colours))
+        feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, look)
         stack.callback(feed.close)
         painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps), steady=steady)
         crew = stack.enter_context(LocalWorkers(opened, [card], None, show.say))

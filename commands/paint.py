@@ -12,12 +12,12 @@ from typing import Annotated
 import typer
 
 from commands.display import display
+from commands.options import Brush, KeepColours, Strength, look_of
 from jobs.batch import Batch, Keeper, Options, open_input
 from jobs.report import Display, Report
 from jobs.tasks import PaintTask, plan_tasks
 from pipeline.errors import UsageError
 from pipeline.process.config import settings
-from pipeline.protocol.frame import Look
 from pipeline.server.broker import Broker, open_broker
 from producer.source import expand
 from viewer.segments import SinkOptions
@@ -32,8 +32,6 @@ Style = Annotated[str, typer.Option("--style", "-s", help="A style, or several: 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Output file or folder. Default: beside the source.")
 ]
-Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
-KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
 TemporalDenoiser = Annotated[
     bool,
     typer.Option(
@@ -61,6 +59,7 @@ def paint(
     output: Output = None,
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
+    brush: Brush = 1.0,
     workers: Workers = None,
     start: Start = "",
     end: End = "",
@@ -80,7 +79,7 @@ def paint(
         end_s=_seconds("--to", end),
         fresh=fresh,
     )
-    options = Options(Look(strength, keep_colours), sink, steady)
+    options = Options(look_of(strength, keep_colours, brush), sink, steady)
     tasks = plan_tasks(expand(sources, partial(print, file=sys.stderr)), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
         open_input(source, options, settings()).close()

@@ -19,7 +19,7 @@ from pipeline.process.shutdown import joined, within
 from pipeline.protocol.frame import EncodedFrame, Look, Mode
 from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import DropReason, SubmitOutcome, SubmitResult, look_facts, parse_drops
-from pipeline.protocol.wire import Message, Ticket
+from pipeline.protocol.wire import Message, Ticket, ticket_version
 from pipeline.server.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -186,10 +186,11 @@ class LiveFeed:
         seq = self._seq
         try:
             frame = offered() if callable(offered) else offered
-            ticket = self._channel.pack(window.style, Ticket(self.stream, seq, 1, live=True, look=look))
+            ticket = Ticket(self.stream, seq, 1, live=True, look=look, version=ticket_version(frame, look))
+            message = self._channel.pack(window.style, ticket)
             sent_s = self._clock()
             placing = self._transport.submit_live(
-                self.stream, replace(frame, seq=seq), ticket, window=window, drops=drops
+                self.stream, replace(frame, seq=seq), message, window=window, drops=drops
             )
             self._round_trips_s.append(self._clock() - sent_s)
         except Exception as error:

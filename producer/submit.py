@@ -20,7 +20,7 @@ from pipeline.flow.window import Window
 from pipeline.protocol.frame import EncodedFrame, Look
 from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import InFlight
-from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame, version_of
+from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame, ticket_version
 from pipeline.server.transport import Transport
 from producer.frame_copy import FrameCopy
 
@@ -109,7 +109,7 @@ class Submission:
                 return False
             self._window.take(frame.seq)
             document = pack_frame(frame)
-            self._copies[frame.seq] = FrameCopy(document, version_of(frame.codec), self._clock())
+            self._copies[frame.seq] = FrameCopy(document, ticket_version(frame, self._order.look), self._clock())
             self._largest_bytes = max(self._largest_bytes, len(document))
         if not self.far_s <= self._round_trip_s < _FULL_S:
             return self._give(frame.seq, None)

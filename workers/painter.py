@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.protocol.brush import painting_size
 from pipeline.protocol.codec import decode, encode, encode_pixels
 from pipeline.protocol.frame import Codec, EncodedFrame, Frame
 from pipeline.protocol.wire import Ticket
@@ -114,7 +115,7 @@ class EnginePainter:
 
     def _stylize(self, pixels: NDArray[np.uint8], ticket: Ticket, progress: Callable[[], None]) -> NDArray[np.uint8]:
         """Paint in tiles that fit: where memory is short they are halved, for the frames to come as well."""
-        height, width = pixels.shape[:2]
+        width, height = painting_size(pixels.shape[1], pixels.shape[0], ticket.look.brush)
         while True:
             limit = self._limit.pixels()
             try:

@@ -1,4 +1,5 @@
-"""From any picture to its painting: canvas, pad to the network's multiple, tile what is too large, crop, finish, look.
+"""From any picture to its painting: brush, canvas, pad to the network's multiple, tile what is too large, crop, finish,
+enlarge, look.
 
 Invariant: the result has the source's shape, and tiling does not show, because tiles start on the network's grid
 and are cut where both neighbours see the same surroundings.
@@ -12,8 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.protocol.brush import painting_size
 from pipeline.protocol.frame import Look
 from workers.engine import Engine
+from workers.enlarge import enlarged, resized
 
 Pixels = NDArray[np.uint8]
 
@@ -42,10 +45,14 @@ def stylize(
     """
     if look.strength == 0:
         return pixels.copy()
-    height, width = pixels.shape[:2]
-    prepared = _pad(engine.canvas.prepared(pixels), engine.multiple)
-    painted = _paint(engine, prepared, tile_pixels, progress)[:height, :width]
-    return apply_look(pixels, engine.canvas.finished(painted), look)
+    width, height = size = painting_size(pixels.shape[1], pixels.shape[0], look.brush)
+    fitting = resized(pixels, size)
+    prepared = _pad(engine.canvas.prepared(fitting), engine.multiple)
+    painted = engine.canvas.finished(_paint(engine, prepared, tile_pixels, progress)[:height, :width])
+    if fitting is not pixels:
+        painted = enlarged(painted, pixels)
+        progress()
+    return apply_look(pixels, painted, look)
 
 
 def tile_size(engine: Engine, height: int, width: int, tile_pixels: int) -> int:

@@ -27,16 +27,23 @@ class Codec(StrEnum):
     RAW = "rawvideo"
 
 
+#: How large strokes may be asked for.
+LEAST_BRUSH, MOST_BRUSH = 0.5, 4.0
+#: A look's `brush` where a frame is painted at the size it was sent: its producer brings the painting to its size.
+BRUSH_AS_SENT = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """The style parameters of one frame, changeable from frame to frame.
 
     `strength` blends painting into source (0 source, 1 painting); `keep_colours` paints luma and keeps
-    the source's chroma.
+    the source's chroma. `brush`: how large strokes are in proportion to the picture, 1 as at 640×480.
     """
 
     strength: float = 1.0
     keep_colours: bool = False
+    brush: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

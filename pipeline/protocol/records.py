@@ -175,11 +175,11 @@ def parse_failures(found: Mapping[bytes, bytes]) -> dict[int, dict[str, str]]:
 
 def look_facts(look: Look) -> dict[str, str | float]:
     """Return a look as facts of a stream."""
-    return {"strength": look.strength, "keep_colours": int(look.keep_colours)}
+    return {"strength": look.strength, "keep_colours": int(look.keep_colours), "brush": look.brush}
 
 
-def parse_look(strength: bytes | None, keep_colours: bytes | None) -> Look:
-    return Look(float(strength or 1.0), keep_colours == b"1")
+def parse_look(strength: bytes | None = None, keep_colours: bytes | None = None, brush: bytes | None = None) -> Look:
+    return Look(float(strength or 1.0), keep_colours == b"1", float(brush or 1.0))
 
 
 def parse_submit_result(
@@ -187,11 +187,12 @@ def parse_submit_result(
     is_free: int,
     seq: bytes | int,
     style: bytes | None = None,
-    strength: bytes | None = None,
-    keep_colours: bytes | None = None,
+    *look: bytes | None,
 ) -> SubmitResult:
-    look = parse_look(strength, keep_colours)
-    return SubmitResult(SubmitOutcome(fate.decode()), bool(is_free), int(seq), (style or b"").decode(), look)
+    """Read the answer to a live frame. `look`: as `parse_look` takes it; without one the stream is not known."""
+    return SubmitResult(
+        SubmitOutcome(fate.decode()), bool(is_free), int(seq), (style or b"").decode(), parse_look(*look)
+    )
 
 
 def parse_stream(name: str, age_s: float, facts: Mapping[bytes, bytes], in_flight: int) -> StreamRecord:
@@ -202,7 +203,7 @@ def parse_stream(name: str, age_s: float, facts: Mapping[bytes, bytes], in_fligh
         name=name,
         mode=facts.get(b"mode", b"").decode(),
         style=facts.get(b"style", b"").decode(),
-        look=parse_look(facts.get(b"strength"), facts.get(b"keep_colours")),
+        look=parse_look(*(facts.get(key) for key in (b"strength", b"keep_colours", b"brush"))),
         width=count(b"width"),
         height=count(b"height"),
         captured=count(b"captured"),

@@ -9,8 +9,10 @@ Frame document (value of `frame:…`, and field `frame` of a painted entry), a m
     name str     a photo's path within its folder, else ""
     data bin     the JPEG or PNG file, or 3·w·h bytes of BGR
 
-Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours.
-v, stream and seq come first in every version, so that a worker knows which frame it leaves to a newer one.
+Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours;
+from version 3 on also brush (0: painted at the size it was sent). v, stream and seq come first in every version, so
+that a worker knows which frame it leaves to a newer one. A ticket has version 3 where its frame is not painted at its
+own size: an older worker would paint it with smaller strokes. Earlier tickets' frames are painted at their own size.
 
 Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style,
 worker.
@@ -24,11 +26,14 @@ from typing import Any
 import msgpack
 
 from pipeline.errors import VersionTooNew, WireError
+from pipeline.protocol.brush import painting_size
 from pipeline.protocol.codec import probe
-from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.frame import BRUSH_AS_SENT, LEAST_BRUSH, MOST_BRUSH, Codec, EncodedFrame, Look
 
-#: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`version_of`).
-WIRE_VERSION = 2
+#: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`ticket_version`,
+#: `version_of`).
+WIRE_VERSION = 3
+_BRUSH_VERSION = 3
 TASK_NAME = "painter.paint"
 #: The control message that has a worker leave for good.
 LEAVE = "leave"
@@ -47,6 +52,11 @@ _TYPES: dict[str, type] = {
 }
 
 
+_NUMBER = (int, float)
+# Of a ticket of the newest version; earlier ones end before `brush`.
+_TICKET_TYPES: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, _NUMBER, bool, _NUMBER)
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """One frame's place in its style's queue: which frame, which attempt (from 1), and how it is to look."""
@@ -61,22 +71,25 @@ class Ticket:
     def to_args(self) -> list[Any]:
         """Return the task's positional arguments."""
         look = self.look
-        return [self.version, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
+        args = [self.version, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
+        return [*args, look.brush] if self.version >= _BRUSH_VERSION else args
 
     @classmethod
     def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
         """Read a task's arguments. Raises `WireError` for what is none, `VersionTooNew` for a later version's."""
-        types: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, (int, float), bool)
         if _is_newer(args):
             raise VersionTooNew(f"tickets of version {args[0]}, this worker reads up to {WIRE_VERSION}")
         if not args or not _is_read(args[0]):
             raise WireError(f"ticket version {args[0] if args else None!r}, this worker reads 1 to {WIRE_VERSION}")
+        types = _TICKET_TYPES if args[0] >= _BRUSH_VERSION else _TICKET_TYPES[:-1]
         if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):
-            raise WireError("ticket fields are not stream, seq, attempt, live, strength, keep_colours")
-        version, stream, seq, attempt, live, strength, keep = args
+            raise WireError("ticket fields are not stream, seq, attempt, live, strength, keep_colours, brush")
+        version, stream, seq, attempt, live, strength, keep, brush = (*args, BRUSH_AS_SENT)[: len(_TICKET_TYPES)]
         if not (0 < len(stream) <= MAX_NAME and seq >= 0 and attempt >= 1 and 0.0 <= strength <= 1.0):
             raise WireError("ticket values are out of range")
-        return cls(stream, seq, attempt, live, Look(float(strength), keep), version)
+        if brush != BRUSH_AS_SENT and not LEAST_BRUSH <= brush <= MOST_BRUSH:
+            raise WireError(f"a ticket's brush is {LEAST_BRUSH:g} to {MOST_BRUSH:g}, or {BRUSH_AS_SENT:g}")
+        return cls(stream, seq, attempt, live, Look(float(strength), keep, float(brush)), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,14 @@ class Limits:
 def version_of(codec: Codec) -> int:
     """Return the lowest version that reads frames of `codec`."""
     return 2 if codec is Codec.RAW else 1
+
+
+def ticket_version(frame: EncodedFrame, look: Look) -> int:
+    """Return the lowest version whose workers paint `frame` as `look` asks, whoever takes its ticket."""
+    size = (frame.width, frame.height)
+    if look.brush == BRUSH_AS_SENT or painting_size(*size, look.brush) != size:
+        return _BRUSH_VERSION
+    return version_of(frame.codec)
 
 
 def pack_frame(frame: EncodedFrame) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import WireError
 from pipeline.protocol.codec import decode, encode, probe
-from pipeline.protocol.frame import Codec, Frame, Look
+from pipeline.protocol.frame import BRUSH_AS_SENT, Codec, EncodedFrame, Frame, Look
 from pipeline.protocol.wire import (
     WIRE_VERSION,
     Limits,
@@ -17,6 +17,7 @@ from pipeline.protocol.wire import (
     Ticket,
     pack_frame,
     pack_stages,
+    ticket_version,
     unpack_frame,
     unpack_stages,
 )
@@ -98,7 +99,7 @@ def test_arbitrary_bytes_are_refused_with_one_error(data: bytes) -> None:
 
 
 def test_a_ticket_comes_back_as_it_was() -> None:
-    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True), version=WIRE_VERSION)
+    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True, brush=2.0), version=WIRE_VERSION)
     assert Ticket.from_args(ticket.to_args()) == ticket
 
 
@@ -106,6 +107,29 @@ def test_only_what_older_workers_cannot_read_has_a_version_of_its_own() -> None:
     versions = {codec: msgpack.unpackb(pack_frame(encode(Frame(0, 0, PIXELS), codec)))["v"] for codec in Codec}
     assert versions == {Codec.MJPEG: 1, Codec.PNG: 1, Codec.RAW: 2}
     assert Ticket("clip", 4, 1).to_args()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "brush", "version"),
+    [
+        pytest.param((640, 480), 1.0, 1, id="painted at its own size"),
+        pytest.param((320, 240), 1.0, 1, id="smaller"),
+        pytest.param((1280, 720), 1.0, 3, id="painted smaller by default"),
+        pytest.param((480, 1920), 1.0, 1, id="a tall one"),
+        pytest.param((640, 480), 2.0, 3, id="with larger strokes"),
+        pytest.param((640, 480), 0.5, 3, id="with smaller ones"),
+        pytest.param((640, 480), BRUSH_AS_SENT, 3, id="brought to its size by its producer"),
+    ],
+)
+def test_a_frame_painted_at_another_size_is_not_for_older_workers(
+    size: tuple[int, int], brush: float, version: int
+) -> None:
+    look = Look(brush=brush)
+    assert ticket_version(EncodedFrame(0, 0, Codec.MJPEG, *size, b""), look) == version
+    ticket = Ticket("clip", 0, 1, look=look, version=version)
+    # An older release's frames are painted at the size it sent them, by whichever worker.
+    read = Ticket.from_args(ticket.to_args()).look.brush
+    assert read == (brush if version == 3 else BRUSH_AS_SENT)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +145,10 @@ def test_only_what_older_workers_cannot_read_has_a_version_of_its_own() -> None:
         pytest.param([1, "s", 0, 1, False, 1.5, False], id="strength over one"),
         pytest.param([1, "s", 0, 1, False, float("nan"), False], id="strength not a number"),
         pytest.param([1, "", 0, 1, False, 1.0, False], id="no name"),
+        pytest.param([1, "s", 0, 1, False, 1.0, False, 1.0], id="a brush in an old ticket"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False], id="no brush in a new one"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, 0.1], id="brush too small"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, float("nan")], id="brush not a number"),
     ],
 )
 def test_what_is_not_a_ticket_of_ours_is_refused(args: list[object]) -> None:

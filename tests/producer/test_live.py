@@ -246,11 +246,11 @@ def test_a_style_change_applies_to_the_next_frame(bench: Bench, wait_until: Wait
     feed = bench.feed("cam")
     feed.offer(picture(0))
     wait_until(lambda: len(bench.tickets) == 1)
-    feed.choose("starry", Look(0.5, keep_colours=True))
+    feed.choose("starry", Look(0.5, keep_colours=True, brush=2.0))
     feed.offer(picture(1))
     wait_until(lambda: len(bench.tickets) == 2)
     style, ticket = bench.tickets[1]
-    assert (style, ticket.look, ticket.seq) == ("starry", Look(0.5, keep_colours=True), 1)
+    assert (style, ticket.look, ticket.seq) == ("starry", Look(0.5, keep_colours=True, brush=2.0), 1)
     feed.close()
 
 
@@ -268,7 +268,7 @@ def test_a_viewers_wish_reaches_a_stream_made_elsewhere(bench: Bench, wait_until
             if style == "wave" and at and bench.transport.in_flight("cam", "q").scores:
                 bench.transport.claim("cam", bench.tickets[at][1].seq, LEASE_MS)
                 bench.transport.publish("cam", bench.tickets[at][1].seq, b"", Stages(style="wave"))
-        return any(style == "starry" and ticket.look == Look(0.25) for style, ticket in bench.tickets)
+        return any(style == "starry" and ticket.look.strength == 0.25 for style, ticket in bench.tickets)
 
     wait_until(offered_in_starry)
     feed.close()
@@ -328,7 +328,7 @@ def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broad
     wait_until(lambda: slow.counters().late == 3)
     last = watch.take()
     assert last is not None
-    assert last.seq == 3
+    assert last.frame.seq == 3
     assert slow.take() == last
     counters = slow.counters()
     assert counters.painted == counters.shown + counters.late + counters.skipped == 4

@@ -187,7 +187,7 @@ def test_a_later_releases_ticket_is_given_back_and_nobody_counts_on_the_worker_u
     assert not paint.handle(LATER)
     assert (server.published, server.released, server.failed) == ([], [], [])
     assert [(beat.style, beat.note) for beat in server.beats[-1:]] == [
-        ("", "tickets of version 99, this worker reads up to 2")
+        ("", "tickets of version 99, this worker reads up to 3")
     ]
     assert caplog.text.count("it leaves its queues to newer workers") == 1
     assert paint.handle(Ticket("clip", 4, 1).to_args()), "what it holds already is served"

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.protocol.frame import Look
+from pipeline.protocol.frame import BRUSH_AS_SENT, Look
 from tests.workers.tiny import Pixels, StyleFiles
 from workers.canvas import Canvas
 from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import apply_look, spans, stylize
 
 WHOLE = 1 << 30
+AS_SENT = Look(brush=BRUSH_AS_SENT)
 
 
 class Recorder:
@@ -53,9 +54,9 @@ def test_a_tiled_picture_equals_the_whole_one(tiny: StyleFiles) -> None:
     engine = OpenVinoEngine(tiny.export, threads=1, precision="f32")
     coarse = np.random.default_rng(2).integers(0, 256, (70, 90, 3), np.uint8)
     pixels = np.asarray(cv2.resize(coarse, (1003, 777)), np.uint8)
-    whole = stylize(engine, pixels, Look(), tile_pixels=WHOLE)
+    whole = stylize(engine, pixels, AS_SENT, tile_pixels=WHOLE)
     calls: list[None] = []
-    tiled = stylize(engine, pixels, Look(), tile_pixels=560 * 560, progress=lambda: calls.append(None))
+    tiled = stylize(engine, pixels, AS_SENT, tile_pixels=560 * 560, progress=lambda: calls.append(None))
     assert len(calls) > 3
     assert whole.std() > 20, "a flat painting proves nothing"
     assert cv2.absdiff(whole, tiled).max() <= 1
@@ -64,7 +65,7 @@ def test_a_tiled_picture_equals_the_whole_one(tiny: StyleFiles) -> None:
 def test_tiles_have_one_size_and_respect_the_bound() -> None:
     engine = Recorder(overlap_px=16)
     pixels = np.random.default_rng(1).integers(0, 256, (1200, 1900, 3), np.uint8)
-    assert np.array_equal(stylize(engine, pixels, Look(), tile_pixels=300 * 300), 255 - pixels)
+    assert np.array_equal(stylize(engine, pixels, AS_SENT, tile_pixels=300 * 300), 255 - pixels)
     (shape,) = set(engine.shapes)
     assert shape[0] * shape[1] <= 300 * 300
 
@@ -72,8 +73,35 @@ def test_tiles_have_one_size_and_respect_the_bound() -> None:
 def test_a_bound_smaller_than_the_overlap_still_paints() -> None:
     engine = Recorder(overlap_px=88)
     pixels = np.zeros((900, 1000, 3), np.uint8)
-    assert stylize(engine, pixels, Look(), tile_pixels=100).shape == pixels.shape
+    assert stylize(engine, pixels, AS_SENT, tile_pixels=100).shape == pixels.shape
     assert len(engine.shapes) <= 16
+
+
+@pytest.mark.parametrize(
+    ("size", "brush", "painted"),
+    [
+        ((1080, 1920), 1.0, (480, 853)),
+        ((1920, 1080), 1.0, (853, 480)),
+        ((480, 640), 1.0, (480, 640)),
+        ((120, 160), 1.0, (120, 160)),
+        ((480, 640), 2.0, (240, 320)),
+        ((480, 640), 0.5, (960, 1280)),
+        ((1080, 1920), 4.0, (120, 213)),
+        ((1080, 1920), BRUSH_AS_SENT, (1080, 1920)),
+        ((2, 3), 4.0, (1, 1)),
+    ],
+    ids=str,
+)
+def test_a_picture_is_painted_at_the_size_its_brush_asks_for(
+    size: tuple[int, int], brush: float, painted: tuple[int, int]
+) -> None:
+    engine = Recorder(multiple=1)
+    pixels = np.full((*size, 3), 90, np.uint8)
+    found = stylize(engine, pixels, Look(brush=brush), tile_pixels=WHOLE)
+    # A network takes two of its multiples at least.
+    assert engine.shapes == [(max(2, painted[0]), max(2, painted[1]), 3)]
+    assert found.shape == pixels.shape
+    assert cv2.absdiff(found, 255 - pixels).max() <= 1
 
 
 @pytest.mark.parametrize("length", [160, 648, 1080, 4320, 7680])

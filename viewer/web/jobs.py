@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.helpers import content_disposition_header
 
 from pipeline.errors import UsageError
-from pipeline.protocol.frame import Look
+from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
 from viewer.ports import JobState, JobStatus
 from viewer.web import uploads
 from viewer.web.app_state import APP_STATE, AppState
@@ -103,10 +103,12 @@ def _style(request: web.Request, app_state: AppState) -> str:
 
 def _look(request: web.Request) -> Look:
     try:
-        strength = float(request.query.get("strength", "1"))
+        strength, brush = (float(request.query.get(key, "1")) for key in ("strength", "brush"))
     except ValueError:
-        strength = -1.0
+        strength = brush = -1.0
     keep = request.query.get("keep_colours", "false").lower()
-    if not 0.0 <= strength <= 1.0 or keep not in ("true", "false", "1", "0"):
-        raise UsageError("strength is a number from 0 to 1, keep_colours true or false")
-    return Look(strength, keep in ("true", "1"))
+    # NaN passes no comparison.
+    if not (0.0 <= strength <= 1.0 and LEAST_BRUSH <= brush <= MOST_BRUSH and keep in ("true", "false", "1", "0")):
+        brushes = f"from {LEAST_BRUSH:g} to {MOST_BRUSH:g}"
+        raise UsageError(f"strength is a number from 0 to 1, brush one {brushes}, keep_colours true or false")
+    return Look(strength, keep in ("true", "1"), brush)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import WireError
-from pipeline.protocol.frame import Look
+from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
 from pipeline.protocol.wire import MAX_NAME
 from viewer.broadcast import Shot
 from viewer.web.stats import work_ms
@@ -156,7 +156,10 @@ def _look(fields: dict[str, Any]) -> Look:
     strength = _number(fields.get("strength", 1.0))
     if strength is None or not 0.0 <= strength <= 1.0:
         raise WireError("strength is not a number from 0 to 1")
-    return Look(strength, _flag(fields, "keep_colours"))
+    brush = _number(fields.get("brush", 1.0))
+    if brush is None or not LEAST_BRUSH <= brush <= MOST_BRUSH:
+        raise WireError(f"brush is not a number from {LEAST_BRUSH:g} to {MOST_BRUSH:g}")
+    return Look(strength, _flag(fields, "keep_colours"), brush)
 
 
 def _seq(fields: dict[str, Any]) -> int:

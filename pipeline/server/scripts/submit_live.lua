@@ -4,10 +4,11 @@
 -- ARGV: document ("" only asks), seq, frames dropped since the stream began, the same by cause, width, height, stream,
 -- places, time to live (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel,
 -- ticket (of a frame).
--- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength and
--- keep_colours as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
+-- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength,
+-- keep_colours and brush as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
 -- `had`, such a frame came before: a client whose reply was lost asks again, and nothing is counted twice.
-local facts = redis.call('HMGET', KEYS[3], 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours')
+local facts = redis.call('HMGET', KEYS[3], 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours',
+  'brush')
 if not facts[1] then return {'unknown', 0, -1} end
 local now, stream, places = clock(), ARGV[7], tonumber(ARGV[8])
 -- What is older a producer that died left behind.
