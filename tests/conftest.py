@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ import pytest
 from pipeline.process.config import settings
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
+from tests import waiting
+from tests.waiting import WaitUntil
 
 #: Pure rules and single calls to a server: whoever takes longer hangs.
 UNIT_TIMEOUT_S = 10
 #: A minute of CPU on a quiet machine may be several on a busy one.
 SLOW_TIMEOUT_S = 300
-_POLL_S = 0.01
 
 # Read when torch is loaded. The tests' networks are tiny: on two busy cores a second thread took 14.5 s of CPU for what
 # one does in 8.2 s, most of it waiting for the other.
@@ -24,8 +24,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell that starts the tests in the background has Ctrl-C ignored, and every command they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-WaitUntil = Callable[..., None]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,13 +78,5 @@ def transport(server: EmbeddedServer) -> Iterator[Transport]:
 
 @pytest.fixture
 def wait_until() -> WaitUntil:
-    """`wait_until(condition, deadline_s=5.0)`: return once `condition()` holds, fail the test after the deadline."""
-
-    def wait(condition: Callable[[], object], deadline_s: float = 5.0, what: str = "") -> None:
-        end = time.monotonic() + deadline_s
-        while not condition():
-            if time.monotonic() > end:
-                pytest.fail(f"not within {deadline_s} s: {what or condition}")
-            time.sleep(_POLL_S)
-
-    return wait
+    """`wait_until(condition, deadline_s=5.0, what="")`: see `tests.waiting`."""
+    return waiting.wait_until

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.waiting import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ROOT = Path(__file__).parents[2]
@@ -36,15 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(180))
-
-
-def until(condition: Callable[[], object], deadline_s: float, what: str) -> None:
-    """Return once `condition()` holds; fail after the deadline."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail(f"not within {deadline_s:.0f} s: {what}")
-        time.sleep(0.05)
 
 
 @dataclass(slots=True)
@@ -87,7 +79,8 @@ class Village:
     def serve(self, *args: str, ready: str = "page ") -> House:
         """Start a command that serves the page, and wait until it says `ready`."""
         house = self.run(*args)
-        until(lambda: ready in house.log.read_text() or house.process.poll() is not None, _START_S, f"{args}: {ready}")
+        said = house.log.read_text
+        wait_until(lambda: ready in said() or house.process.poll() is not None, _START_S, f"{args}: {ready}")
         assert house.process.poll() is None, house.log.read_text()
         (house.url,) = re.findall(r"page +(http\S+)", house.log.read_text())[:1]
         return house

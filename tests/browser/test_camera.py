@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import House, Village, until
+from tests.browser.conftest import House, Village
+from tests.waiting import wait_until
 
 # Several canvases in one go, so that they show the same frame.
 PIXELS = """(ids) => ids.map((id) => {
@@ -67,14 +68,14 @@ def test_camera_is_painted_and_moves_and_differs_from_the_source(house: House, t
         expect(page.locator("#source")).to_have_js_property("width", 640)
         assert difference(page) > 10
         (first,) = pixels(page, "painting")
-        until(lambda: np.abs(pixels(page, "painting")[0] - first).mean() > 2, 10, "a moving picture")
+        wait_until(lambda: np.abs(pixels(page, "painting")[0] - first).mean() > 2, 10, "a moving picture")
         expect(page.locator("#readout")).to_contain_text("FPS")
 
 
 def test_another_style_shows_within_a_second(house: House, tab: Tab) -> None:
     with tab(house.url) as page:
         start(page)
-        until(lambda: "FPS" in (page.locator("#readout").text_content() or ""), 10, "a rate")
+        wait_until(lambda: "FPS" in (page.locator("#readout").text_content() or ""), 10, "a rate")
         styles = page.locator(".style").evaluate_all("all => all.map((one) => one.dataset.style)")
         # The first pictures of a worker's life compile its network; a visitor after that has a second.
         took = {style: [page.evaluate(SWITCH, style)] for style in [*styles[1:], styles[0]]}
@@ -91,7 +92,7 @@ def test_strength_nothing_is_the_source(house: House, tab: Tab) -> None:
         page.keyboard.press("c")
         expect(page.locator("#source")).to_have_js_property("width", 640)
         page.locator("#strength").fill("0")
-        until(lambda: difference(page) < 4, 10, "the source itself")
+        wait_until(lambda: difference(page) < 4, 10, "the source itself")
 
 
 def test_divider_follows_mouse_and_keys(house: House, tab: Tab) -> None:
@@ -172,13 +173,13 @@ def test_what_is_going_on_is_shown(house: House, tab: Tab) -> None:
 def test_reload_and_closed_tab_free_the_stream(house: House, tab: Tab) -> None:
     with tab(house.url) as page:
         start(page)
-        until(lambda: len(stats(house)["streams"]) == 1, 20, "one stream")
+        wait_until(lambda: len(stats(house)["streams"]) == 1, 20, "one stream")
         page.reload()
         expect(page.locator("#state-words")).to_have_text("Ready")
-        until(lambda: stats(house)["streams"] == [], 5, "no stream after a reload")
+        wait_until(lambda: stats(house)["streams"] == [], 5, "no stream after a reload")
         start(page)
-        until(lambda: len(stats(house)["streams"]) == 1, 20, "one stream again")
-    until(lambda: stats(house)["streams"] == [], 5, "no stream after the tab is closed")
+        wait_until(lambda: len(stats(house)["streams"]) == 1, 20, "one stream again")
+    wait_until(lambda: stats(house)["streams"] == [], 5, "no stream after the tab is closed")
     assert stats(house)["sessions"] == 0
 
 

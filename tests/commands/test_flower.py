@@ -23,7 +23,7 @@ from pipeline.protocol.wire import TASK_NAME, Ticket
 from pipeline.server.app import create_app
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
+from tests.waiting import WaitUntil
 
 ROOT = Path(__file__).parent.parent.parent
 STYLE = "test-identity"

@@ -23,6 +23,7 @@ from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Limits
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
+from tests.waiting import wait_until
 from viewer.broadcast import Broadcast, Watch
 
 ROOT = Path(__file__).parents[2]
@@ -232,12 +233,7 @@ class Stage:
 
     def wait(self, condition: Callable[[], object], what: str = "", deadline_s: float = _START_S) -> float:
         """Wait until `condition()` holds; return how long that took."""
-        began_s = time.monotonic()
-        while not condition():
-            waited_s = time.monotonic() - began_s
-            assert waited_s < deadline_s, f"not within {deadline_s} s: {what}\n{self.all_said()}"
-            time.sleep(0.01)
-        return time.monotonic() - began_s
+        return wait_until(condition, deadline_s, lambda: f"{what}\n{self.all_said()}")
 
     def wait_s(self, seconds: float) -> None:
         """Let things go on for a while: what is waited for is that nothing happens."""

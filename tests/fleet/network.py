@@ -6,7 +6,6 @@ Needs root, Debian's iproute2 and nftables, and a kernel that permits namespaces
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fleet.places import binary, running
+from tests.waiting import wait_until
 
 HOSTS = ("one", "two", "desk")
 PORT = 6379
@@ -75,10 +75,7 @@ class Network:
         ends = (self.namespace("broker"), self.namespace(host))
         argv = [sys.executable, str(Path(__file__).with_name("relay.py")), *ends, str(delay_ms)]
         self._stack.enter_context(running(argv))
-        deadline_s = time.monotonic() + 10
-        while not all(self._has_slow(end) for end in ends):
-            assert time.monotonic() < deadline_s, "no TUN devices"
-            time.sleep(0.01)
+        wait_until(lambda: all(self._has_slow(end) for end in ends), 10, "TUN devices")
         self._ip("-n", ends[1], "link", "del", self._link(number))
         for end, name in enumerate(ends, start=1):
             self._ip("-n", name, "addr", "add", _LINK.format(number, end) + "/24", "dev", "slow")

@@ -17,8 +17,8 @@ from pipeline.errors import ServerGone
 from pipeline.process.spawn import spawn
 from pipeline.protocol.records import Heartbeat
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, binary, free_port
+from tests.waiting import WaitUntil
 
 DOCKER = ROOT / "docker"
 COMPOSE = sorted(DOCKER.glob("compose*.yaml"))

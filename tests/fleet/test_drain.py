@@ -13,8 +13,8 @@ from PIL import Image
 
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, environment, painter, running
+from tests.waiting import WaitUntil
 
 STYLE = "test-sleep-20"
 PHOTOS = 60

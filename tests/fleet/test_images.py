@@ -12,9 +12,9 @@ from PIL import Image
 
 from pipeline.server.connection import answers
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.images import Container, builder
 from tests.fleet.places import ROOT, Running, free_port
+from tests.waiting import WaitUntil
 
 STYLE = "wave"
 # Whom the images run as.

@@ -15,10 +15,10 @@ from PIL import Image
 from pipeline.flow.resend import LIVE_WAIT_MS
 from pipeline.server.connection import answers
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.network import Network, lab
 from tests.fleet.places import environment, running
 from tests.fleet.streams import photos
+from tests.waiting import WaitUntil
 
 # 50 ms a frame, one worker a host: 40 frames a second together.
 STYLE, FRAME_MS, PHOTOS, LIVE_FPS = "test-sleep-50", 50, 400, 8

@@ -15,9 +15,9 @@ from fleet.rebalancer import Rebalancer
 from pipeline.protocol.records import Heartbeat, Rename
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import Running, environment, running
 from tests.fleet.streams import camera, photos
+from tests.waiting import WaitUntil
 
 # 0.3 s a frame: 260 photos are more than a minute's work of one worker.
 LONG, OTHER, PLANNED, PHOTOS = "test-sleep-300", "test-sleep-301", "test-sleep-302", 260

@@ -20,8 +20,8 @@ from pipeline.protocol.records import DropReason, Rename, SubmitOutcome, SubmitR
 from pipeline.protocol.wire import Message, Stages, pack_frame
 from pipeline.server.connection import answers, open_client
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, binary, environment, free_port, make_certificates, painter, running, worker
+from tests.waiting import WaitUntil
 from workers.exit_codes import EXIT_DRAINED
 
 STYLE = "test-identity"

@@ -15,8 +15,8 @@ from PIL import Image
 from pipeline.process.config import settings
 from pipeline.server.connection import answers, open_client, without_password
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import Running, binary, environment, free_port, running, worker
+from tests.waiting import WaitUntil
 
 # Twenty milliseconds a frame: the job runs for seconds, and the failover falls into it.
 STYLE = "test-sleep-20"

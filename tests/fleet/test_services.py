@@ -16,8 +16,8 @@ from PIL import Image
 from fleet.stats import slot_of
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import ROOT, binary, environment, painter
+from tests.waiting import WaitUntil
 
 UNIT = ROOT / "systemd" / "power-painter-worker@.service"
 BIN = Path(sys.executable).parent

@@ -25,9 +25,9 @@ from pipeline.server.broker import Broker, open_broker
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from producer.submit import AT_ONCE
-from tests.conftest import WaitUntil
 from tests.fleet.places import environment, running, worker
 from tests.fleet.streams import camera, photos
+from tests.waiting import WaitUntil
 
 STYLE = "test-sleep-60"
 PICTURE = encode(Frame(0, 0, np.full((48, 64, 3), 90, np.uint8)), Codec.MJPEG)

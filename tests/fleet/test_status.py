@@ -18,9 +18,9 @@ from pipeline.process.spawn import spawn
 from pipeline.protocol.records import DropReason, Heartbeat
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, free_port
 from tests.tickets import ANY
+from tests.waiting import WaitUntil
 
 ROOT = Path(__file__).parents[2]
 WORKER = Heartbeat(

@@ -13,9 +13,9 @@ from pipeline.protocol.wire import WIRE_VERSION, Ticket, pack_frame
 from pipeline.server.app import create_app, message_of
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.fleet.places import FRAME, environment, painter, running, worker
 from tests.fleet.streams import photos
+from tests.waiting import WaitUntil
 
 STYLE = "test-sleep-50"
 QUEUE = f"style.{STYLE}"

@@ -21,8 +21,8 @@ from pipeline.protocol.wire import Stages, Ticket
 from pipeline.server.broker import Broker
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.tickets import QUEUE, Tickets
+from tests.waiting import WaitUntil
 
 #: How long the far one holds a frame at most, while it waits for the near one to paint as many as it should.
 HELD_S = 0.4

@@ -9,8 +9,8 @@ from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord, Submi
 from pipeline.protocol.wire import Stages
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
-from tests.conftest import WaitUntil
 from tests.tickets import ANY
+from tests.waiting import WaitUntil
 
 ONE, TWO = (LiveWindow("wave", places) for places in (1, 2))
 LEASE_MS = 60_000

@@ -21,12 +21,15 @@ from pipeline.protocol.wire import Limits
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.media import Clip, make_clip
+from tests.waiting import wait_until
 from viewer.broadcast import Broadcast, Shot
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).parent.parent.parent
 LIMITS = Limits(1 << 20, 1 << 22)
+# Commands start processes; on a busy machine that takes its time.
+START_S = 30
 WaitUntil = Callable[..., None]
 
 
@@ -118,21 +121,21 @@ def test_a_looped_file_is_painted_for_watchers_and_ctrl_c_leaves_nothing(
     wait_until(lambda: watched(30), 20, "thirty pictures, more than the file has")
     (card,) = reader.streams()
     assert card.captured == card.dropped + card.painted + card.failed + card.in_flight
-    assert (shots[-1].width, shots[-1].height) == (64, 48)
+    assert (shots[-1].frame.width, shots[-1].frame.height) == (64, 48)
     assert [shot.frame.seq for shot in shots] == sorted({shot.frame.seq for shot in shots})
     assert [shot.frame.pts for shot in shots] == sorted({shot.frame.pts for shot in shots})
-    assert 0 <= time.monotonic() * 1000 - shots[-1].pts < 5000
+    assert 0 <= time.monotonic() * 1000 - shots[-1].frame.pts < 5000
     reader.stop()
     connected.close()
     assert live.end(signal.SIGINT) == 130
     assert "Traceback" not in live.err.read_text()
     assert not list(runtime_dir().glob("*.sock"))
-    _wait_for(lambda: _left_in(tmp_path) == [])
+    wait_until(lambda: _left_in(tmp_path) == [], START_S)
 
 
 def test_sigterm_ends_it_as_cleanly(start: Start, clip: Path, server: EmbeddedServer, transport: Transport) -> None:
     live = start("live", "--file", clip, "--loop", "-s", "test-identity", "--broker", server.url)
-    _wait_for(lambda: names(transport) == ["clip"])
+    wait_until(lambda: names(transport) == ["clip"], START_S)
     assert live.end(signal.SIGTERM) == 143
     assert transport.streams() == []
 
@@ -141,7 +144,7 @@ def test_a_file_ends_with_its_last_frame_painted(
     start: Start, clip: Path, server: EmbeddedServer, transport: Transport
 ) -> None:
     start("work", "--styles", "test-identity", "--workers", "1", "--broker", server.url)
-    _wait_for(transport.workers)
+    wait_until(transport.workers, START_S)
     live = start("live", "--file", clip, "-s", "test-identity", "--broker", server.url)
     painted = [0]
 
@@ -149,7 +152,7 @@ def test_a_file_ends_with_its_last_frame_painted(
         painted.extend(card.painted for card in transport.streams())
         return not live.is_running()
 
-    _wait_for(ended)
+    wait_until(ended, START_S)
     assert live.wait(1) == 0
     assert max(painted) > 0
     assert transport.streams() == []
@@ -160,9 +163,9 @@ def test_a_killed_stream_is_gone_in_five_seconds_and_its_watchers_see_it_come_ba
 ) -> None:
     words = ("live", "--file", clip, "--loop", "-s", "test-identity", "--name", "cam", "--broker", server.url)
     start("work", "--styles", "test-identity", "--workers", "1", "--broker", server.url)
-    _wait_for(transport.workers)
+    wait_until(transport.workers, START_S)
     first = start(*words)
-    _wait_for(lambda: names(transport) == ["cam"])
+    wait_until(lambda: names(transport) == ["cam"], START_S)
     watch = broadcast.watch("cam", lambda: None)
     wait_until(lambda: (shot := watch.take()) is not None and shot.frame.seq > 100, 30)
     first.end(signal.SIGKILL)
@@ -180,10 +183,10 @@ def test_a_viewers_wish_is_followed_and_a_missing_worker_told(
     start: Start, clip: Path, server: EmbeddedServer, transport: Transport
 ) -> None:
     live = start("live", "--file", clip, "--loop", "-s", "test-identity", "--broker", server.url)
-    _wait_for(lambda: names(transport) == ["clip"])
-    _wait_for(lambda: "no worker for test-identity" in live.said())
+    wait_until(lambda: names(transport) == ["clip"], START_S)
+    wait_until(lambda: "no worker for test-identity" in live.said(), START_S)
     assert transport.wish("clip", "test-bytes", Look())
-    _wait_for(lambda: "no worker for test-bytes" in live.said())
+    wait_until(lambda: "no worker for test-bytes" in live.said(), START_S)
     counted = re.findall(
         r"captured (\d+) = dropped (\d+) \+ painted (\d+) \+ failed (\d+) \+ in flight (\d+)", live.said()
     )
@@ -235,9 +238,9 @@ def test_a_window_shows_the_stream_and_its_keys_work(
     start: Start, clip: Path, server: EmbeddedServer, transport: Transport, display: str
 ) -> None:
     start("work", "--styles", "test-identity", "--workers", "1", "--broker", server.url)
-    _wait_for(transport.workers)
+    wait_until(transport.workers, START_S)
     start("live", "--file", clip, "--loop", "-s", "test-identity", "--broker", server.url)
-    _wait_for(lambda: names(transport) == ["clip"])
+    wait_until(lambda: names(transport) == ["clip"], START_S)
     nobody = start("window", "nobody", "--broker", server.url)
     assert nobody.wait(30) == 2
     assert nobody.err.read_text() == "painter: no live stream 'nobody'; there are clip\n"
@@ -247,9 +250,9 @@ def test_a_window_shows_the_stream_and_its_keys_work(
         found = _xdotool("search", "--name", "^clip").split()
         return bool(found) and _xdotool("key", "--window", found[-1], key) == ""
 
-    _wait_for(lambda: "FPS" in _xdotool("search", "--name", "^clip", "getwindowname"))
-    _wait_for(lambda: pressed("s") and list(window.folder.glob("clip-*.png")))
-    _wait_for(lambda: pressed("q") or not window.is_running())
+    wait_until(lambda: "FPS" in _xdotool("search", "--name", "^clip", "getwindowname"), START_S)
+    wait_until(lambda: pressed("s") and list(window.folder.glob("clip-*.png")), START_S)
+    wait_until(lambda: pressed("q") or not window.is_running(), START_S)
     assert window.wait(10) == 0
     assert window.err.read_text() == ""
 
@@ -274,14 +277,6 @@ def display(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def _xdotool(*words: str) -> str:
     return subprocess.run(["xdotool", *words], capture_output=True, text=True, timeout=10, check=False).stdout
-
-
-def _wait_for(condition: Callable[[], object], deadline_s: float = 30) -> None:
-    """Commands start processes; on a busy machine that takes its time."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
 
 
 def _left_in(folder: Path) -> list[psutil.Process]:

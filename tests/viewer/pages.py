@@ -3,7 +3,6 @@
 import asyncio
 import json
 import struct
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -164,12 +163,3 @@ def jpeg(number: int = 0, width: int = 64, height: int = 48) -> bytes:
 def run(test: Coroutine[Any, Any, None]) -> None:
     """Run a test's coroutine."""
     asyncio.run(test)
-
-
-async def eventually(condition: Any, deadline_s: float = DEADLINE_S, what: str = "") -> float:
-    """Wait until `condition()` holds without holding up the loop; return how long that took."""
-    began_s = time.monotonic()
-    while not await asyncio.to_thread(condition):
-        assert time.monotonic() - began_s < deadline_s, f"not within {deadline_s} s: {what or condition}"
-        await asyncio.sleep(0.01)
-    return time.monotonic() - began_s

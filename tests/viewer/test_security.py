@@ -20,7 +20,8 @@ from commands.page import Door
 from pipeline.errors import UsageError
 from pipeline.process.config import cache_dir, data_dir, settings
 from pipeline.server.embedded import EmbeddedServer
-from tests.viewer.pages import Site, Tab, eventually, jpeg, open_site, run
+from tests.viewer.pages import DEADLINE_S, Site, Tab, jpeg, open_site, run
+from tests.waiting import eventually
 from viewer import tls
 from viewer.web.security import MIN_TOKEN, Access, make_access
 
@@ -563,7 +564,7 @@ def test_a_page_whose_line_is_cut_frees_its_camera_within_five_seconds(site: Sit
         # It answers no ping, as a page whose machine went to sleep.
         async with site.tab(autoping=False) as tab:
             await tab.camera("test-identity")
-            await eventually(site.transport.streams)
+            await eventually(site.transport.streams, DEADLINE_S)
             assert await eventually(lambda: not site.transport.streams(), 6) < 5.0
 
     run(attack())

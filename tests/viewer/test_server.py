@@ -27,7 +27,8 @@ from pipeline.server.app import create_app, message_of
 from pipeline.server.embedded import EmbeddedServer
 from producer.page_streams import PageStreams
 from tests.media import Clip, make_clip
-from tests.viewer.pages import Shown, Site, Tab, eventually, jpeg, open_site, run
+from tests.viewer.pages import DEADLINE_S, Shown, Site, Tab, jpeg, open_site, run
+from tests.waiting import eventually
 from workers.launch import Launcher
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("page_server")]  # they share `studio`
@@ -252,7 +253,7 @@ def test_camera_off_frees_the_camera_and_leaves_the_page(site: Site) -> None:
     async def visit() -> None:
         async with site.tab() as tab:
             await tab.camera("test-identity")
-            await eventually(site.transport.streams)
+            await eventually(site.transport.streams, DEADLINE_S)
             await tab.say("camera_off")
             await eventually(lambda: not site.transport.streams(), 5)
             assert await tab.camera("test-identity")

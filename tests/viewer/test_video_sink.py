@@ -17,9 +17,9 @@ import pytest
 from pipeline.errors import SinkError, Stopped, UsageError
 from pipeline.process import shutdown
 from producer.video import VideoSource
-from tests.conftest import WaitUntil
 from tests.media import Clip, make_clip, packets_of, psnr, pts_of
 from tests.viewer.copying import OPTIONS, copy, write
+from tests.waiting import WaitUntil
 from viewer import video_sink
 from viewer.h264 import SegmentWriter
 from viewer.segments import SinkOptions
