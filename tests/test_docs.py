@@ -79,6 +79,13 @@ def test_every_dependency_has_its_reason() -> None:
     assert wanted - told == set()
 
 
+def test_the_glossary_is_short_and_in_order() -> None:
+    document = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    terms = re.findall(r"^\| ([a-z ]+) \|", document, re.MULTILINE)[1:]
+    assert 20 < len(terms) <= 40
+    assert terms == sorted(set(terms))
+
+
 def test_folder_table_names_folders_that_are_there() -> None:
     named = {row[0].strip("`/") for row in _table(README, "Folders")}
     assert {name for name in named if not (ROOT / name).is_dir()} == set()
