@@ -135,6 +135,18 @@ def check_video() -> Result:
     return Verdict.WORKS, f"PyAV {av.__version__}, H.264 and AAC", ""
 
 
+def check_encoders() -> Result:
+    """What `painter paint --encoder` can write with here; each is opened."""
+    from viewer.encoders import opens_here
+
+    found = opens_here()
+    here, lacking = ([name for name, opens in found.items() if opens is wanted] for wanted in (True, False))
+    missing = [name for name in lacking if "_" not in name]
+    advice = "pip install --force-reinstall --only-binary av av" if missing else ""
+    verdict = Verdict.ABSENT if missing else Verdict.WORKS
+    return verdict, f"{', '.join(here)}; not here: {', '.join(lacking) or 'none'}", advice
+
+
 def check_openvino() -> Result:
     """OpenVINO, the engine of CPUs, loads and sees a device."""
     import openvino
@@ -238,6 +250,7 @@ CHECKS: dict[str, Callable[[], Result]] = {
     "settings": check_settings,
     "OpenCV": check_opencv,
     "video": check_video,
+    "encoders": check_encoders,
     "OpenVINO": check_openvino,
     "GPU": check_gpu,
     "server": check_server,

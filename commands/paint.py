@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ from pipeline.process.config import settings
 from pipeline.server.broker import Broker, open_broker
 from producer.source import expand
 from viewer.segments import SinkOptions
+from viewer.sink import check_output
 from workers.local_workers import LocalWorkers
 from workers.styles import Style as StyleCard
 from workers.styles import find_style
@@ -46,8 +47,23 @@ Workers = Annotated[
 ]
 Start = Annotated[str, typer.Option("--from", metavar="T", help="Begin here: 12.5 or 1:02:03.", rich_help_panel=_VIDEO)]
 End = Annotated[str, typer.Option("--to", metavar="T", help="End here.", rich_help_panel=_VIDEO)]
-Crf = Annotated[int, typer.Option(min=0, max=51, help="x264's quality: lower is better.", rich_help_panel=_VIDEO)]
-Preset = Annotated[str, typer.Option(help="x264's speed: ultrafast … veryslow.", rich_help_panel=_VIDEO)]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        help="auto, h264, hevc, av1, prores, vp9, ffv1; h264_nvenc, hevc_qsv … where they open.", rich_help_panel=_VIDEO
+    ),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(help="The encoder's quality, lower is better. Default: 18 for h264.", rich_help_panel=_VIDEO),
+]
+Preset = Annotated[
+    str, typer.Option(help="The encoder's speed, ProRes' profile. Default: veryfast for h264.", rich_help_panel=_VIDEO)
+]
+PixFmt = Annotated[
+    str,
+    typer.Option("--pix-fmt", help="The encoder's pixels: yuv420p10le has no bands in skies.", rich_help_panel=_VIDEO),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Paint again what is finished, from its start.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
@@ -64,16 +80,20 @@ def paint(
     start: Start = "",
     end: End = "",
     steady: TemporalDenoiser = True,
-    crf: Crf = 18,
-    preset: Preset = "veryfast",
+    encoder: Encoder = "auto",
+    crf: Crf = None,
+    preset: Preset = "",
+    pix_fmt: PixFmt = "",
     fresh: Fresh = False,
     as_json: AsJson = False,
     broker: BrokerUrl = "",
 ) -> None:
     """Paint files in one or several styles. An interrupted job goes on where it stopped."""
     sink = SinkOptions(
+        encoder=encoder,
         crf=crf,
         preset=preset,
+        pix_fmt=pix_fmt,
         segment_frames=settings().segment_frames,
         start_s=_seconds("--from", start),
         end_s=_seconds("--to", end),
@@ -82,7 +102,9 @@ def paint(
     options = Options(look_of(strength, keep_colours, brush), sink, steady)
     tasks = plan_tasks(expand(sources, partial(print, file=sys.stderr)), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):
-        open_input(source, options, settings()).close()
+        with closing(open_input(source, options, settings())) as opened:
+            for output in (task.output for task in tasks if task.source == source):
+                check_output(output, opened.info, sink)
     with display(len(tasks)) as show:
         todo = _todo(tasks, fresh, show)
         reports, failed = _run(todo, options, workers, broker, show) if todo else ([], 0)

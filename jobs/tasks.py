@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.formats import photo_suffix
 from producer.source import is_photo
+from viewer.animation import is_numbered, numbered
 from workers.styles import Style
 
 
@@ -25,7 +26,8 @@ class PaintTask:
     @property
     def is_done(self) -> bool:
         """Whether the output is there, whole: nothing appears under its final name before it is."""
-        return self.output.exists()
+        output = numbered(self.output, 1) if is_numbered(self.output) else self.output
+        return output.exists()
 
 
 def plan_tasks(sources: Sequence[Path], styles: Sequence[Style], output: Path | None) -> list[PaintTask]:

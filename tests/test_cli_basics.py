@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests.media import Clip, make_clip
 
 ROOT = Path(__file__).parent.parent
 
@@ -151,6 +152,7 @@ def test_a_stop_that_was_lost_in_a_finalizer_is_heard_a_second_later(stop: str, 
     command = f"""
 import os, signal, sys, time
 import cli
+from tests.media import Clip, make_clip
 
 class Last:
     def __del__(self):
@@ -180,3 +182,21 @@ cli.main()
     )
     assert (done.returncode, done.stdout) == (code, "goes on\ncleaned up\n"), done.stderr
     assert done.stderr.strip() == ("painter: stopped" if stop == "SIGINT" else "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "out.webm", "--encoder", "h264"), ".webm does not hold h264"),
+        (("-o", "out.avi"), "a video is written as"),
+        (("--crf", "60"), "h264's quality is --crf 0"),
+        (("--encoder", "prores"), ".mp4 does not hold prores"),
+    ],
+)
+def test_an_output_no_encoder_writes_is_refused_before_a_server_starts(
+    painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "clip.mp4", Clip(frames=2))
+    assert_refused(painter("paint", "clip.mp4", "-s", "wave", *words), said)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -23,8 +23,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from pipeline.ffmpeg import file_of, file_url
-from viewer.h264 import require_whole
 from viewer.metadata import copied_tags, copy_chapters, mov_flags
+from viewer.segment_writer import require_whole
 from viewer.segments import Segment
 from viewer.source_clock import SourceClock
 from viewer.source_file import Origin
@@ -156,6 +156,8 @@ def _add_video(out: OutputContainer, job: Join, origin: Origin) -> VideoStream:
     stream.time_base = origin.info.time_base
     # The segment's own is its time base, which Matroska would write as 12800 frames a second.
     stream.codec_context.framerate = origin.info.rate or Fraction(25)
+    if stream.codec_context.name == "hevc" and job.container not in NO_EDIT_LISTS:
+        stream.codec_context.codec_tag = "hvc1"  # Apple's players know no other
     return stream
 
 
@@ -203,6 +205,11 @@ def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Ite
             packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
             packet.stream = stream
             yield dts * time_base, packet
+
+
+def end_of(job: Join, origin: Origin) -> int:
+    """Return where the last picture ends, in the source's ticks."""
+    return _end(job, origin, job.segments[-1].last_pts)
 
 
 def _end(job: Join, origin: Origin, last_pts: int) -> int:

@@ -26,11 +26,11 @@ class SinkOptions:
     """How the output is made. `painting` names everything that decides a frame's look: style, strength, colours."""
 
     painting: str = ""
-    # bigbuckbunny, 132 frames of 1280×720, JPEG 95 and x264 on two busy cores, 2026-11 (BGR, luma, MB, seconds):
-    # 18 veryfast 39.9 dB, 43.9 dB, 2.2, 5.3; 18 faster 40.6, 45.0, 2.4, 8.3; 18 medium 41.1, 45.3, 2.6, 13.8;
-    # 16 veryfast 40.7, 45.0, 2.9, 5.8; 18 superfast 40.5, 44.7, 3.3, 5.8; 18 ultrafast 40.4, 44.1, 7.3, 3.9.
-    crf: int = 18
-    preset: str = "veryfast"
+    #: As `viewer.encoders` reads them; None and "" leave the choice to the encoder.
+    encoder: str = "auto"
+    crf: int | None = None
+    preset: str = ""
+    pix_fmt: str = ""
     segment_frames: int = 48
     start_s: float | None = None
     end_s: float | None = None

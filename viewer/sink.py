@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.protocol.frame import StreamInfo
 from viewer.photo_sink import PhotoSink
 from viewer.segments import SinkOptions
-from viewer.video_sink import VideoSink
+from viewer.video_sink import VideoSink, choose_encoder
 
 
 class Sink(Protocol):
@@ -51,6 +51,12 @@ class Sink(Protocol):
     def close(self) -> None:
         """Stop now and keep what the next run can go on from. May be called twice, and after `finish`."""
         ...
+
+
+def check_output(output: Path, info: StreamInfo, options: SinkOptions) -> None:
+    """Raise `UsageError` for an output that no sink of this source would write: a suffix, an encoder, a quality."""
+    if info.width:
+        choose_encoder(output, info, options)
 
 
 def open_sink(source: Path, output: Path, info: StreamInfo, options: SinkOptions | None = None) -> Sink:

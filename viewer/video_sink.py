@@ -23,17 +23,16 @@ from numpy.typing import NDArray
 from pipeline.errors import Stopped, UsageError
 from pipeline.process import shutdown
 from pipeline.protocol.frame import StreamInfo
-from viewer.h264 import SegmentWriter
+from viewer.animation import is_numbered, write_animation
+from viewer.encoders import ANIMATIONS, MUXERS, Encoder, resolve
 from viewer.remux import Join, join
+from viewer.segment_writer import SegmentWriter
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 from viewer.source_file import Origin
 from viewer.track_plan import TrackPlan, plan_tracks
 
 log = logging.getLogger(__name__)
 
-#: Output suffix → FFmpeg's muxer.
-CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 # Four 1280×720 frames are 11 MB and hide an encoder's hiccup on a scene cut.
 _WAITING = 4
 # For a place among them, and at the end for the frames that wait and the last segment's own end: x264's slowest preset
@@ -55,16 +54,14 @@ class VideoSink:
 
     def __init__(self, source: Path, output: Path, info: StreamInfo, options: SinkOptions) -> None:
         """Take the output's working folder. Raises `UsageError`."""
-        if output.suffix.lower() not in CONTAINERS:
-            raise UsageError(f"{output}: a video is written as {', '.join(CONTAINERS)}")
-        if options.preset not in PRESETS or not 0 <= options.crf <= 51:
-            raise UsageError(f"quality is --crf 0 (best) to 51, and --preset one of {', '.join(PRESETS)}")
+        self._encoder, self._notices = choose_encoder(output, info, options)
+        self._muxer = self._encoder.muxer
         self._output, self._info, self._options = output, info, options
         self._origin = Origin.read(source, info)
         # Before anything is painted: what a container refuses is to be known now.
-        self._tracks = plan_tracks(source, CONTAINERS[output.suffix.lower()])
-        self._notices = list(self._tracks.notices)
-        self._parts = PartsFolder(output, _job(source, info, options), fresh=options.fresh)
+        self._tracks = plan_tracks(source, self._muxer)
+        self._notices += self._tracks.notices
+        self._parts = PartsFolder(output, _job(source, info, options, self._encoder), fresh=options.fresh)
         self._next = self._parts.frames
         self._writer: SegmentWriter | None = None
         self._failure: BaseException | None = None
@@ -169,8 +166,8 @@ class VideoSink:
 
     def _encode(self, pts: int, pixels: NDArray[np.uint8]) -> None:
         if self._writer is None:
-            path = self._parts.path / f"{self._parts.frames:09d}.mp4"
-            self._writer = SegmentWriter(path, self._info, self._origin.aspect, self._options)
+            path = self._parts.path / f"{self._parts.frames:09d}.{self._encoder.segment_format}"
+            self._writer = SegmentWriter(path, self._info, self._origin.aspect, self._encoder)
         self._writer.write(pts, pixels)
         if self._writer.frames == self._options.segment_frames:
             self._close_segment()
@@ -191,9 +188,11 @@ class VideoSink:
     def _join(self, segments: list[Segment], target: Path, *, complete: bool) -> None:
         """Join into `target`. What was painted is not lost to the source's sound: without it, if need be."""
         joined = self._parts.path / f"joined{target.suffix}"
-        container = CONTAINERS[target.suffix.lower()]
         to_end = complete and self._options.end_s is None
-        job = Join(self._parts.path, tuple(segments), joined, container, to_end, bool(self._options.start_s))
+        job = Join(self._parts.path, tuple(segments), joined, self._muxer, to_end, bool(self._options.start_s))
+        if self._muxer in ANIMATIONS:
+            write_animation(job, self._origin, target)
+            return
         for plan in (self._tracks, self._tracks.careful(), TrackPlan()):
             try:
                 self._notices += join(replace(job, plan=plan), self._origin)
@@ -242,6 +241,18 @@ class VideoSink:
             raise sink_error(self._output, self._failure) from self._failure
 
 
+def choose_encoder(output: Path, info: StreamInfo, options: SinkOptions) -> tuple[Encoder, list[str]]:
+    """Return the encoder for an output, and lines for the user. Raises `UsageError`."""
+    if output.suffix.lower() not in MUXERS:
+        raise UsageError(f"{output}: a video is written as {', '.join(MUXERS)}, or as pictures: %05d.png")
+    encoder, notices = resolve(options, output.suffix, (info.width, info.height))
+    if is_numbered(output):
+        encoder = replace(encoder, muxer="image2")
+    if (size := encoder.padded(info.width, info.height)) != (info.width, info.height):
+        notices.append(f"written as {size[0]}×{size[1]}: phones play even sizes alone")
+    return encoder, notices
+
+
 def _put(waiting: queue.Queue[_Item | None], item: _Item | None, seconds: float) -> bool:
     with suppress(queue.Full):
         waiting.put(item, timeout=seconds)
@@ -258,7 +269,7 @@ def _kept(planned: TrackPlan, tried: TrackPlan) -> str:
     return "all sound is encoded anew, subtitles left out" if tried is planned else "sound and subtitles left out"
 
 
-def _job(source: Path, info: StreamInfo, options: SinkOptions) -> str:
+def _job(source: Path, info: StreamInfo, options: SinkOptions, chosen: Encoder) -> str:
     # The encoder's version is part of it: segments of two x264s cannot share one header.
-    encoder = (av.__version__, sorted(av.library_versions.items()))
+    encoder = (chosen, av.__version__, sorted(av.library_versions.items()))
     return fingerprint(source, options=options, info=info, encoder=encoder)

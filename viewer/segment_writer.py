@@ -1,4 +1,4 @@
-"""One closed H.264 segment: BGR frames in, an MP4 with an encoder of its own out.
+"""One closed segment of a film: BGR frames in, a file with an encoder of its own out.
 
 Invariant: a segment depends on its own frames and settings alone, so a resumed job writes what an undisturbed one
 would have. Timestamps in it count from its own first frame; the manifest keeps where that was.
@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
-import cv2  # noqa: F401  # isort: skip
+import cv2  # isort: skip
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from pipeline.ffmpeg import SCALING, file_url
 from pipeline.protocol import colour
 from pipeline.protocol.frame import StreamInfo
-from viewer.segments import SinkOptions
+from viewer.encoders import Encoder
 
-# Fixed, since x264's output depends on it: a resumed job may run on another machine.
-_ENCODER_THREADS = 2
 #: FFmpeg's BGR is full range.
 _BGR_RANGE = colour.FULL
 
@@ -30,16 +28,17 @@ _BGR_RANGE = colour.FULL
 class SegmentWriter:
     """Encodes frames into one file. Raises OSError or `av.FFmpegError`; the file is whole only after `finish`."""
 
-    def __init__(self, path: Path, info: StreamInfo, aspect: Fraction | None, options: SinkOptions) -> None:
+    def __init__(self, path: Path, info: StreamInfo, aspect: Fraction | None, encoder: Encoder) -> None:
         """Open the file. `aspect`: the shape of a pixel, None when square or unknown."""
         self.path, self._info = path, info
         self.first_pts = self.last_pts = 0
         self.frames = 0
         self._reformatter = VideoReformatter()
-        self._container = av.open(file_url(path), "w", format="mp4")
-        self._stream = self._container.add_stream(
-            "libx264", rate=info.rate or Fraction(25), options={"crf": str(options.crf), "preset": options.preset}
-        )
+        self._size = encoder.padded(info.width, info.height)
+        self._container = av.open(file_url(path), "w", format=encoder.segment_format)
+        self._stream = encoder.add_to(self._container, info.rate or Fraction(25), self._size)
+        # RGB has neither matrix nor limited range, and says so by itself.
+        self._is_rgb = encoder.pix_fmt.startswith(("bgr", "gbr", "rgb"))
         self._configure(aspect)
 
     def write(self, pts: int, pixels: NDArray[np.uint8]) -> None:
@@ -48,6 +47,9 @@ class SegmentWriter:
             self.first_pts = pts
         tags, info = self._info.colour, self._info
         table = colour.matrix(tags, info.width, info.height)
+        right, below = self._size[0] - info.width, self._size[1] - info.height
+        if right or below:
+            pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
         picture = self._reformatter.reformat(
             av.VideoFrame.from_ndarray(pixels, format="bgr24"),
             format=self._stream.pix_fmt,
@@ -76,21 +78,17 @@ class SegmentWriter:
 
     def _configure(self, aspect: Fraction | None) -> None:
         info, context = self._info, self._stream.codec_context
-        context.width, context.height = info.width, info.height
-        # 4:2:0 has no odd sizes (H.264 crops by two pixels there), 4:4:4 has.
-        context.pix_fmt = "yuv444p" if info.width % 2 or info.height % 2 else "yuv420p"
         context.time_base = self._stream.time_base = info.time_base
-        context.thread_count = _ENCODER_THREADS
         if aspect is not None:
             context.sample_aspect_ratio = aspect
         tags = info.colour
-        if tags.colorspace is not None:
+        if tags.colorspace is not None and not self._is_rgb:
             context.colorspace = tags.colorspace
         if tags.primaries is not None:
             context.color_primaries = tags.primaries
         if tags.transfer is not None:
             context.color_trc = tags.transfer
-        if tags.range is not None:
+        if tags.range is not None and not self._is_rgb:
             context.color_range = tags.range
 
 
