@@ -31,6 +31,8 @@ from workers.openvino_engine import OpenVinoEngine
 from workers.stylize import stylize
 
 CACHE = Path("var/benchmarks")
+#: Where `benchmarks.slow_optimisation` leaves its pictures, a folder a style.
+SLOW = CACHE / "slow"
 WEIGHTS = Path("workers/weights")
 BUILT_IN_STYLES = 26
 # Run in that commit's tree, with its modules: pictures of one folder are painted into another.
@@ -68,6 +70,7 @@ def painter_of(word: str, materials: Path) -> Painter:
         "commit": _commit,
         "lite-of": _lite_of,
         "lite": _lite,
+        "slow": lambda style, materials: _folder(f"{SLOW / style}:{style}", materials),
         "folder": _folder,
     }
     if kind not in makers or not rest:
