@@ -84,6 +84,7 @@ def test_an_installed_package_without_benchmarks_says_so(tmp_path: Path) -> None
 
 
 @pytest.mark.system
+@pytest.mark.serial  # a worker that stands still for longer than a lease has its frame sent again
 def test_every_frame_comes_through_the_bare_pipe_once() -> None:
     before = dict(os.environ)
     with private_settings(), harness("test-bytes", 1, events=True) as on:

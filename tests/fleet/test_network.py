@@ -103,7 +103,7 @@ def machines(tmp_path: Path, wait_until: WaitUntil) -> Iterator[Machines]:
 
 
 @pytest.mark.system
-@pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.timeout(180)
 def test_a_host_is_cut_off_and_comes_back(machines: Machines) -> None:
     machines.start()
@@ -125,7 +125,7 @@ def test_a_host_is_cut_off_and_comes_back(machines: Machines) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.slow
+@pytest.mark.serial
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("host", ["two", "desk"])
 def test_a_link_that_is_slow_and_loses_packets_costs_time_and_nothing_else(machines: Machines, host: str) -> None:

@@ -79,6 +79,8 @@ def test_noise_stays_in_a_film_when_asked(painter: Start, clip: Path, tmp_path: 
     assert changed["--no-steady"] < changed["--steady"] - 0.5
 
 
+# A lease is 1.5 s: on a busy machine a worker that stands still for longer has its frames sent again, too.
+@pytest.mark.serial
 def test_a_killed_worker_costs_no_frame(painter: Start, clip: Path, tmp_path: Path) -> None:
     command = painter("paint", clip, "--style", SLOW, "--workers", "2", "-o", tmp_path, "--json")
     command.painted(20)
@@ -101,6 +103,7 @@ def test_a_hung_worker_is_ended_and_its_frame_painted_by_another(painter: Start,
     assert is_whole(tmp_path / f"film.{style}.mp4", clip)
 
 
+@pytest.mark.serial
 def test_a_frame_that_fails_once_is_painted_again(painter: Start, clip: Path, tmp_path: Path) -> None:
     code, report, said = painter("paint", clip, "--style", "test-raise-once-30", "-o", tmp_path, "--json").end()
     assert code == 0, said
