@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -116,7 +117,7 @@ def _bare_loop(film: Path, folder: Path) -> tuple[float, float]:
             painted = stylize(engine, frame.pixels, Look(), tile_pixels=1 << 24)
             if not began_s:
                 began_s, began_cpu_s = time.monotonic(), time.process_time()
-            sink.write(frame.seq, frame.pts, smoother.smooth(frame.seq, painted), frame.name)
+            sink.write(replace(frame, pixels=smoother.smooth(frame.seq, painted)))
             frames += 1
         sink.finish()
     taken_s, used_s = time.monotonic() - began_s, time.process_time() - began_cpu_s

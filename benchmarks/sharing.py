@@ -17,7 +17,6 @@ from dataclasses import astuple, dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.background_load import background_load, beats
 from jobs.paint_job import PaintJob
@@ -71,7 +70,7 @@ class Times:
         """Begin at the beginning."""
         return 0
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+    def write(self, frame: Frame) -> None:
         """Note the time."""
         self.at_s.append(time.monotonic())
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -215,14 +216,14 @@ class PaintJob:
         self._absence = why
 
     def _collect(self, on_progress: Callable[[Progress], None]) -> None:
-        for painted in self._collector.frames():
-            seq, pixels = painted.seq, painted.pixels
+        for frame in self._collector.frames():
+            painted = frame
             if self._smoother:
-                pixels = self._smoother.smooth(seq, pixels)
-            if seq >= self._first:
-                self._sink.write(seq, painted.pts, pixels, painted.name)
+                painted = replace(frame, pixels=self._smoother.smooth(frame.seq, frame.pixels))
+            if painted.seq >= self._first:
+                self._sink.write(painted)
                 self._done += 1
-            self._submission.written(seq)
+            self._submission.written(painted.seq)
             now_s = time.monotonic()
             self._rate.tick(now_s)
             total = self._source.info.frames

@@ -4,15 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import FrameFailed, ServerFull, ServerGone
 from pipeline.flow.reorder import ReorderBuffer
 from pipeline.flow.server_retry import OutageTimer
 from pipeline.protocol.codec import decode
+from pipeline.protocol.frame import Frame
 from pipeline.protocol.records import PaintedEntry
 from pipeline.protocol.wire import Limits, Stages, unpack_frame, unpack_stages
 from pipeline.server.viewer_transport import ViewerTransport
@@ -23,16 +20,6 @@ _FIRST = b"0-0"
 # How soon a stop is noticed; entries wake the reader at once.
 _BLOCK_MS = 250
 _RETRY_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class PaintedFrame:
-    """One painted picture in its turn. `pixels`: H×W×3 uint8, BGR."""
-
-    seq: int
-    pts: int
-    pixels: NDArray[np.uint8]
-    name: str
 
 
 class PaintedReader:
@@ -91,7 +78,7 @@ class PaintedReader:
         """End `frames` soon; idempotent."""
         self._stopped.set()
 
-    def frames(self) -> Iterator[PaintedFrame]:
+    def frames(self) -> Iterator[Frame]:
         """Yield paintings in order until all are here. Raises `FrameFailed` at a tombstone, `ServerGone` for good."""
         for entry in self.entries():
             yield self._unpack(entry)
@@ -123,6 +110,6 @@ class PaintedReader:
         self._on_arrival(entry.seq, unpack_stages(entry.stages), entry.published_ms)
         yield from self._reorder.push(entry.seq, entry)
 
-    def _unpack(self, entry: PaintedEntry) -> PaintedFrame:
+    def _unpack(self, entry: PaintedEntry) -> Frame:
         frame = unpack_frame(entry.frame, self._limits)
-        return PaintedFrame(frame.seq, frame.pts, decode(frame), frame.name)
+        return Frame(frame.seq, frame.pts, decode(frame), frame.name)

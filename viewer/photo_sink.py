@@ -20,6 +20,7 @@ from PIL.ExifTags import IFD
 from pipeline import formats
 from pipeline.errors import UsageError
 from pipeline.photo_file import open_photo
+from pipeline.protocol.frame import Frame
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 
 log = logging.getLogger(__name__)
@@ -68,20 +69,21 @@ class PhotoSink:
         """Return how many photos an earlier run wrote."""
         return self._next
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+    def write(self, frame: Frame) -> None:
         """Write one photo whole. Raises `SinkError`."""
-        if seq != self._next:
-            raise ValueError(f"photo {seq}, expected number {self._next}")
-        target = self._target(name)
+        if frame.seq != self._next:
+            raise ValueError(f"photo {frame.seq}, expected number {self._next}")
+        target = self._target(frame.name)
         kind = _FORMATS[target.suffix.lower()]
         working = self._parts.path / f"next{target.suffix}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _save(working, kind, pixels, _kept(self._source / name if self._many else self._source, pixels))
+            source = self._source / frame.name if self._many else self._source
+            _save(working, kind, frame.pixels, _kept(source, frame.pixels))
             working.replace(target)
             # All photos so far as one segment, known by its last file: the manifest stays one line long.
             file = str(target.relative_to(self._parts.path))
-            self._parts.replace([Segment(file, 0, seq + 1, 0, pts, target.stat().st_size)])
+            self._parts.replace([Segment(file, 0, frame.seq + 1, 0, frame.pts, target.stat().st_size)])
         except OSError as error:
             raise sink_error(target, error) from error
         self._next += 1

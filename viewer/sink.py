@@ -7,11 +7,8 @@ found again by the next run of the same job.
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.errors import UsageError
-from pipeline.protocol.frame import StreamInfo
+from pipeline.protocol.frame import Frame, StreamInfo
 from viewer.photo_sink import PhotoSink
 from viewer.segments import SinkOptions
 from viewer.video_sink import VideoSink, choose_encoder
@@ -24,8 +21,8 @@ class Sink(Protocol):
         """Return how many frames an earlier run left safely written: painting goes on at this number."""
         ...
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
-        """Take the frame `seq`, H×W×3 BGR; each once, in order. Raises `SinkError`.
+    def write(self, frame: Frame) -> None:
+        """Take a painted frame; each once, in order of `seq`. Raises `SinkError`.
 
         May wait for the encoder, once stopped or once the process is leaving for a moment only: `Stopped`.
         """

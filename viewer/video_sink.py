@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Stopped, UsageError
 from pipeline.process import shutdown
-from pipeline.protocol.frame import StreamInfo
+from pipeline.protocol.frame import Frame, StreamInfo
 from viewer.animation import is_numbered, write_animation
 from viewer.encoders import ANIMATIONS, MUXERS, Encoder, resolve
 from viewer.remux import Join, join
@@ -74,15 +74,15 @@ class VideoSink:
         """Return the first frame no closed segment holds."""
         return self._next
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+    def write(self, frame: Frame) -> None:
         """Hand the frame to the encoder; waits while it has four. Raises `SinkError`, `Stopped` after `stop`."""
-        if seq != self._next or pixels.shape != (self._info.height, self._info.width, 3):
-            raise ValueError(f"frame {seq} of shape {pixels.shape}, expected number {self._next}")
+        if frame.seq != self._next or frame.pixels.shape != (self._info.height, self._info.width, 3):
+            raise ValueError(f"frame {frame.seq} of shape {frame.pixels.shape}, expected number {self._next}")
         self._raise_failure()
         if self._thread is None:
             self._thread = threading.Thread(target=self._encode_all, name="video-sink", daemon=True)
             self._thread.start()
-        self._hand_over((pts, pixels))
+        self._hand_over((frame.pts, frame.pixels))
         self._next += 1
 
     def take_notices(self) -> list[str]:

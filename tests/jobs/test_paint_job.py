@@ -58,10 +58,10 @@ class Sheet:
     def next_seq(self) -> int:
         return self._first
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+    def write(self, frame: Frame) -> None:
         time.sleep(self._write_s)
-        self.seqs.append(seq)
-        self.last = pixels
+        self.seqs.append(frame.seq)
+        self.last = frame.pixels
 
     def stop(self) -> None: ...
     def finish(self) -> None: ...

@@ -54,7 +54,7 @@ def _paint(source_path: Path, output: Path) -> NDArray[np.uint8]:
     source = open_source(source_path)
     (frame,) = source.frames()
     sink = open_sink(source_path, output, source.info, SinkOptions(painting="test"))
-    sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+    sink.write(frame)
     sink.finish()
     sink.close()
     return frame.pixels[:, :, ::-1]

@@ -14,7 +14,7 @@ OPTIONS = SinkOptions(painting="test", segment_frames=5)
 def write(sink: Sink, frames: Iterable[Frame]) -> None:
     """Give the frames to the sink."""
     for frame in frames:
-        sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+        sink.write(frame)
 
 
 def copy(clip: Path, output: Path, options: SinkOptions = OPTIONS) -> Path:

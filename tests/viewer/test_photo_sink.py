@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.errors import SinkError, UsageError
+from pipeline.protocol.frame import Frame
 from producer.source import open_source
 from tests.media import picture, psnr
 from viewer.segments import SinkOptions
@@ -44,7 +45,7 @@ def _paint(source_path: Path, output: Path, stop_after: int | None = None) -> in
         if frame.seq == stop_after:
             sink.close()
             return start
-        sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+        sink.write(frame)
     sink.finish()
     sink.close()
     return start
@@ -108,7 +109,7 @@ def test_a_failed_job_leaves_the_photos_painted_so_far(album: Path, tmp_path: Pa
     source = open_source(album)
     sink = open_sink(album, output, source.info, OPTIONS)
     first = next(source.frames())
-    sink.write(first.seq, first.pts, first.pixels, first.name)
+    sink.write(first)
     partial = sink.keep_partial()
     sink.close()
     assert partial == tmp_path / "album.wave.partial"
@@ -120,7 +121,7 @@ def test_a_failed_job_leaves_the_photos_painted_so_far(album: Path, tmp_path: Pa
 def test_no_name_leads_out_of_the_output_folder(album: Path, tmp_path: Path, name: str) -> None:
     sink = open_sink(album, tmp_path / "album.wave", open_source(album).info, OPTIONS)
     with pytest.raises(SinkError, match="leads out of the output folder"):
-        sink.write(0, 0, picture(0), name)
+        sink.write(Frame(0, 0, picture(0), name))
     sink.close()
 
 
