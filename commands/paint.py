@@ -20,6 +20,7 @@ from pipeline.errors import UsageError
 from pipeline.process.config import settings
 from pipeline.server.broker import Broker, open_broker
 from producer.source import expand
+from viewer.pipe_sink import is_pipe
 from viewer.segments import SinkOptions
 from viewer.sink import check_output
 from workers.local_workers import LocalWorkers
@@ -99,6 +100,8 @@ def paint(
         end_s=_seconds("--to", end),
         fresh=fresh,
     )
+    if as_json and output is not None and is_pipe(output):
+        raise UsageError(f"-o {output} writes pictures where --json would write its object; leave one out")
     options = Options(look_of(strength, keep_colours, brush), sink, steady)
     tasks = plan_tasks(expand(sources, partial(print, file=sys.stderr)), _styles(style), output)
     for source in dict.fromkeys(task.source for task in tasks):

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.formats import photo_suffix
 from producer.source import is_photo
 from viewer.animation import is_numbered, numbered
+from viewer.pipe_sink import is_pipe
 from workers.styles import Style
 
 
@@ -26,6 +27,8 @@ class PaintTask:
     @property
     def is_done(self) -> bool:
         """Whether the output is there, whole: nothing appears under its final name before it is."""
+        if is_pipe(self.output):
+            return False
         output = numbered(self.output, 1) if is_numbered(self.output) else self.output
         return output.exists()
 
@@ -50,7 +53,7 @@ def plan_tasks(sources: Sequence[Path], styles: Sequence[Style], output: Path | 
 
 def _is_folder(output: Path) -> bool:
     # Path() drops a trailing slash, so a name without a suffix that is not a file yet is taken for a folder.
-    return output.is_dir() or not output.suffix
+    return not is_pipe(output) and (output.is_dir() or not output.suffix)
 
 
 def _name(source: Path, style: str) -> str:

@@ -14,6 +14,7 @@ import cv2  # isort: skip
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.ffmpeg import SCALING, file_url
@@ -37,28 +38,15 @@ class SegmentWriter:
         self._size = encoder.padded(info.width, info.height)
         self._container = av.open(file_url(path), "w", format=encoder.segment_format)
         self._stream = encoder.add_to(self._container, info.rate or Fraction(25), self._size)
-        # RGB has neither matrix nor limited range, and says so by itself.
-        self._is_rgb = encoder.pix_fmt.startswith(("bgr", "gbr", "rgb"))
-        self._configure(aspect)
+        self._stream.codec_context.time_base = self._stream.time_base = info.time_base
+        configure_colours(self._stream, info, aspect)
 
     def write(self, pts: int, pixels: NDArray[np.uint8]) -> None:
         """Encode one frame of the stream's size, later than the one before it."""
         if not self.frames:
             self.first_pts = pts
-        tags, info = self._info.colour, self._info
-        table = colour.matrix(tags, info.width, info.height)
-        right, below = self._size[0] - info.width, self._size[1] - info.height
-        if right or below:
-            pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-        picture = self._reformatter.reformat(
-            av.VideoFrame.from_ndarray(pixels, format="bgr24"),
-            format=self._stream.pix_fmt,
-            interpolation=SCALING,
-            threads=1,
-            src_color_range=_BGR_RANGE,
-            dst_colorspace=table,
-            dst_color_range=colour.sample_range(tags),
-        )
+        info = self._info
+        picture = to_picture(self._reformatter, pixels, info, self._stream.pix_fmt or "", self._size)
         picture.pts, picture.time_base = pts - self.first_pts, info.time_base
         self._container.mux(self._stream.encode(picture))
         self.frames += 1
@@ -76,20 +64,40 @@ class SegmentWriter:
             self._container.close()
         self.path.unlink(missing_ok=True)
 
-    def _configure(self, aspect: Fraction | None) -> None:
-        info, context = self._info, self._stream.codec_context
-        context.time_base = self._stream.time_base = info.time_base
-        if aspect is not None:
-            context.sample_aspect_ratio = aspect
-        tags = info.colour
-        if tags.colorspace is not None and not self._is_rgb:
-            context.colorspace = tags.colorspace
-        if tags.primaries is not None:
-            context.color_primaries = tags.primaries
-        if tags.transfer is not None:
-            context.color_trc = tags.transfer
-        if tags.range is not None and not self._is_rgb:
-            context.color_range = tags.range
+
+def configure_colours(stream: VideoStream, info: StreamInfo, aspect: Fraction | None) -> None:
+    """Tag a stream that is to be encoded with the source's shape of a pixel and colours."""
+    context, tags = stream.codec_context, info.colour
+    if aspect is not None:
+        context.sample_aspect_ratio = aspect
+    # RGB has neither matrix nor limited range, and says so by itself.
+    is_rgb = (stream.pix_fmt or "").startswith(("bgr", "gbr", "rgb"))
+    if tags.colorspace is not None and not is_rgb:
+        context.colorspace = tags.colorspace
+    if tags.primaries is not None:
+        context.color_primaries = tags.primaries
+    if tags.transfer is not None:
+        context.color_trc = tags.transfer
+    if tags.range is not None and not is_rgb:
+        context.color_range = tags.range
+
+
+def to_picture(
+    reformatter: VideoReformatter, pixels: NDArray[np.uint8], info: StreamInfo, pix_fmt: str, size: tuple[int, int]
+) -> av.VideoFrame:
+    """Return H×W×3 uint8 BGR pixels in `pix_fmt`, by the source's matrix and range; edges repeated up to `size`."""
+    right, below = size[0] - info.width, size[1] - info.height
+    if right or below:
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return reformatter.reformat(
+        av.VideoFrame.from_ndarray(pixels, format="bgr24"),
+        format=pix_fmt,
+        interpolation=SCALING,
+        threads=1,
+        src_color_range=_BGR_RANGE,
+        dst_colorspace=colour.matrix(info.colour, info.width, info.height),
+        dst_color_range=colour.sample_range(info.colour),
+    )
 
 
 def require_whole(path: Path, frames: int) -> None:

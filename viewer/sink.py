@@ -10,6 +10,7 @@ from typing import Protocol
 from pipeline.errors import UsageError
 from pipeline.protocol.frame import Frame, StreamInfo
 from viewer.photo_sink import PhotoSink
+from viewer.pipe_sink import PipeSink, is_pipe
 from viewer.segments import SinkOptions
 from viewer.video_sink import VideoSink, choose_encoder
 
@@ -52,7 +53,9 @@ class Sink(Protocol):
 
 def check_output(output: Path, info: StreamInfo, options: SinkOptions) -> None:
     """Raise `UsageError` for an output that no sink of this source would write: a suffix, an encoder, a quality."""
-    if info.width:
+    if is_pipe(output) and not info.width:
+        raise UsageError(f"-o {output}: photos are written as files; name a folder")
+    if info.width and not is_pipe(output):
         choose_encoder(output, info, options)
 
 
@@ -63,4 +66,6 @@ def open_sink(source: Path, output: Path, info: StreamInfo, options: SinkOptions
         raise UsageError(f"{output}: the output would replace its own source")
     if info.width == 0:
         return PhotoSink(source, output, options)
+    if is_pipe(output):
+        return PipeSink(source, output, info, options)
     return VideoSink(source, output, info, options)
