@@ -1,107 +1,17 @@
 """Live streams on a real server: the newest frame wins, places go round, nothing is sent twice, the counters add up."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
-import pytest
-import redis
-
-from pipeline.errors import ServerGone, WireError
 from pipeline.flow.resend import Overdue
 from pipeline.flow.window import LiveWindow
-from pipeline.protocol.codec import encode
-from pipeline.protocol.frame import Codec, EncodedFrame, Frame, Look
-from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord, SubmitOutcome, SubmitResult
-from pipeline.protocol.wire import Limits, Message, Stages, Ticket, pack_frame
+from pipeline.protocol.frame import EncodedFrame, Look
+from pipeline.protocol.records import DropReason, Heartbeat
+from pipeline.protocol.wire import Stages
 from pipeline.server.connection import open_client
 from pipeline.server.embedded import EmbeddedServer
-from pipeline.server.transport import Transport
-from producer.live import Channel, LiveFeed
-from producer.page_streams import PageStreams
-from tests.tickets import ANY, Tickets
-from viewer.broadcast import Broadcast
-
-LIMITS = Limits(1 << 20, 1 << 20)
-LEASE_MS = 60_000
-PICTURE = encode(Frame(0, 0, np.full((24, 32, 3), 90, np.uint8)), Codec.MJPEG)
-
-WaitUntil = Callable[..., None]
-
-
-def picture(pts: int) -> EncodedFrame:
-    """A frame captured at `pts`."""
-    return EncodedFrame(0, pts, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-
-
-class LosesAnswers(Transport):
-    """Frames are put in flight, and where `lost` says so nobody hears of it."""
-
-    def __init__(self, client: "redis.Redis") -> None:
-        super().__init__(client)
-        self.lost: list[int] = []
-
-    def submit_live(
-        self, stream: str, frame: EncodedFrame, ticket: Message, *, window: LiveWindow, drops: Mapping[DropReason, int]
-    ) -> SubmitResult:
-        placing = super().submit_live(stream, frame, ticket, window=window, drops=drops)
-        if placing.fate is SubmitOutcome.SENT and self.lost and self.lost.pop(0):
-            raise ServerGone("the answer was lost")
-        return placing
-
-
-class Bench:
-    """Tickets as they are queued, and a painter that does what a test says."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-        self._queued = Tickets(transport)
-        self.pack = self._queued.pack
-
-    @property
-    def tickets(self) -> list[tuple[str, Ticket]]:
-        return self._queued.taken
-
-    def feed(self, stream: str, style: str = "wave") -> LiveFeed:
-        feed = LiveFeed(Channel(stream, self.transport, self.pack), style, Look())
-        feed.start()
-        return feed
-
-    def paint(self, at: int) -> bool:
-        style, ticket = self.tickets[at]
-        claim = self.transport.claim(ticket.stream, ticket.seq, LEASE_MS)
-        # On a machine that stands still for 2 s a frame is given up meanwhile.
-        if claim is None:
-            return False
-        return self.transport.publish(ticket.stream, ticket.seq, claim.document, Stages(style=style))
-
-    def scripts_run(self) -> int:
-        return int(self.transport._redis.info("commandstats")["cmdstat_evalsha"]["calls"])
-
-    def captured(self, stream: str) -> int:
-        return int(self.transport.stream_facts(stream).get("captured", 0))
-
-    def card(self, stream: str) -> StreamRecord:
-        (found,) = [card for card in self.transport.streams() if card.name == stream]
-        return found
-
-
-@pytest.fixture
-def bench(transport: Transport) -> Bench:
-    return Bench(transport)
-
-
-@pytest.fixture
-def broadcast(transport: Transport) -> Iterator[Broadcast]:
-    reader = Broadcast(transport, limits=LIMITS)
-    reader.start()
-    yield reader
-    reader.stop()
-
-
-def sums_hold(card: StreamRecord) -> bool:
-    whole = card.captured == card.dropped + card.painted + card.failed + card.in_flight
-    return whole and (sum(card.drops.values()), sum(card.failures.values())) == (card.dropped, card.failed)
+from tests.producer.bench import LEASE_MS, PICTURE, Bench, LosesAnswers, picture, sums_hold
+from tests.tickets import ANY
+from tests.waiting import WaitUntil
 
 
 def test_only_the_newest_frame_waits_and_the_rest_is_counted(bench: Bench, wait_until: WaitUntil) -> None:
@@ -304,96 +214,3 @@ def test_a_stream_goes_on_after_its_server_came_back_empty(bench: Bench, server:
     assert bench.paint(-1)
     assert sums_hold(bench.card("cam"))
     feed.close()
-
-
-def test_every_watcher_gets_the_pictures_in_order(bench: Bench, broadcast: Broadcast, wait_until: WaitUntil) -> None:
-    bench.transport.open_stream("cam", {"maxlen": 64, "mode": "live"})
-    seen: list[int] = []
-    watch = broadcast.watch("cam", lambda: None)
-    slow = broadcast.watch("cam", lambda: None)
-    bench.transport.submit("cam", 0, b"", ANY)
-    bench.transport.publish("cam", 0, pack_frame(picture(0)), Stages())
-
-    def take() -> bool:
-        shot = watch.take()
-        if shot is not None:
-            seen.append(shot.frame.pts)
-        return len(seen) >= 4
-
-    wait_until(lambda: take() or seen)
-    for seq in (2, 1, 3):
-        frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-        bench.transport.submit("cam", seq, b"", ANY)
-        bench.transport.publish("cam", seq, pack_frame(frame), Stages())
-    wait_until(lambda: slow.counters().late == 3)
-    last = watch.take()
-    assert last is not None
-    assert last.frame.seq == 3
-    assert slow.take() == last
-    counters = slow.counters()
-    assert counters.painted == counters.shown + counters.late + counters.skipped == 4
-    watch.close()
-    slow.close()
-
-
-def test_a_gap_is_skipped_after_its_deadline(bench: Bench, broadcast: Broadcast, wait_until: WaitUntil) -> None:
-    bench.transport.open_stream("cam", {"maxlen": 64, "mode": "live"})
-    watch = broadcast.watch("cam", lambda: None)
-    taken: list[int] = []
-
-    def take(last: int) -> bool:
-        if (shot := watch.take()) is not None:
-            taken.append(shot.frame.seq)
-        return last in taken
-
-    for seq in (0, 2):
-        bench.transport.submit("cam", seq, b"", ANY)
-        frame = EncodedFrame(seq, seq, PICTURE.codec, PICTURE.width, PICTURE.height, PICTURE.data)
-        bench.transport.publish("cam", seq, pack_frame(frame), Stages())
-        # One at a time: a watcher begins at the newest picture there is.
-        wait_until(lambda seq=seq: take(seq))
-    bench.transport.submit("cam", 1, b"", ANY)
-    bench.transport.publish("cam", 1, pack_frame(picture(1)), Stages())
-    wait_until(lambda: watch.counters().skipped == 1)
-    assert taken == [0, 2]
-    watch.close()
-
-
-def test_sources_come_beside_paintings_while_somebody_compares(
-    bench: Bench, broadcast: Broadcast, wait_until: WaitUntil
-) -> None:
-    feed = bench.feed("cam")
-    watch = broadcast.watch("cam", lambda: None)
-    broadcast.compare("cam", on=True)
-    shots = []
-
-    def compared() -> bool:
-        feed.offer(picture(7))
-        for at in range(len(bench.tickets)):
-            claim = bench.transport.claim("cam", bench.tickets[at][1].seq, LEASE_MS)
-            if claim is not None:
-                bench.transport.publish("cam", bench.tickets[at][1].seq, claim.document, Stages(style="wave"))
-        if (shot := watch.take()) is not None:
-            shots.append(shot)
-        return bool(shots) and shots[-1].source == PICTURE.data
-
-    wait_until(compared)
-    feed.close()
-
-
-def test_the_grid_is_one_stream_a_style(bench: Bench, transport: Transport, wait_until: WaitUntil) -> None:
-    session = PageStreams(transport, bench.pack, LIMITS).open("cam", ["wave"], Look())
-    assert dict(session.streams) == {"wave": "cam"}
-    session.choose(["wave", "starry", "cafe"], Look())
-    assert dict(session.streams) == {"wave": "cam", "starry": "cam.1", "cafe": "cam.2"}
-    session.offer(PICTURE.data, 5)
-    wait_until(lambda: {style for style, _ in bench.tickets} == {"wave", "starry", "cafe"})
-    session.choose(["cafe"], Look())
-    assert dict(session.streams) == {"cafe": "cam.2"}
-    session.choose(["starry"], Look())
-    session.choose(["wave", "starry", "cafe"], Look())
-    assert dict(session.streams) == {"starry": "cam.2", "wave": "cam.3", "cafe": "cam.4"}
-    with pytest.raises(WireError):
-        session.offer(b"no picture", 6)
-    session.close()
-    assert transport.streams() == []
