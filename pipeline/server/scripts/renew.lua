@@ -3,15 +3,17 @@
 -- ARGV: seq, the deadline held, lease (ms; 0 gives the frame back: overdue at once), time to live (ms), then of a
 -- failed painting "seq worker" and the reason.
 -- Returns the new deadline, or 0 when the frame is not the caller's any more.
-local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not score or tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-local now = clock()
-local deadline = tonumber(ARGV[3]) > 0 and now + tonumber(ARGV[3]) or 1
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('ZADD', KEYS[1], deadline, ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-if KEYS[2] then
-  redis.call('HSET', KEYS[2], ARGV[5], ARGV[6])
-  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+local inflight, failures = unpack(KEYS)
+local seq, held, lease_ms, life_ms, failure, reason = unpack(ARGV)
+
+local score = redis.call('ZSCORE', inflight, seq)
+if not score or tonumber(score) ~= tonumber(held) then return 0 end
+local deadline = tonumber(lease_ms) > 0 and clock() + lease_ms or 1
+redis.call('ZREM', inflight, seq)
+redis.call('ZADD', inflight, deadline, seq)
+redis.call('PEXPIRE', inflight, life_ms)
+if failures then
+  redis.call('HSET', failures, failure, reason)
+  redis.call('PEXPIRE', failures, life_ms)
 end
 return deadline

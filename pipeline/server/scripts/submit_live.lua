@@ -1,57 +1,62 @@
 -- A live frame and its place in the style's live window: frame, in-flight entry, ticket and counters together, in one
 -- round trip, or nothing of it and the stream asks for a place. The counters' sum holds at every moment.
--- KEYS: frame, inflight, stream, live, asking, served (the last three of the style), queue (of a frame).
+-- KEYS: frame, inflight, facts (the stream's hash), live, asking, served (the last three of the style), queue (of a frame).
 -- ARGV: document ("" only asks), seq, frames dropped since the stream began, the same by cause, width, height, stream,
 -- places, time to live (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel,
 -- ticket (of a frame).
 -- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength,
 -- keep_colours and brush as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
 -- `had`, such a frame came before: a client whose reply was lost asks again, and nothing is counted twice.
-local facts = redis.call('HMGET', KEYS[3], 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours',
-  'brush')
-if not facts[1] then return {'unknown', 0, -1} end
-local now, stream, places = clock(), ARGV[7], tonumber(ARGV[8])
--- What is older a producer that died left behind.
-local held, asked = now - tonumber(ARGV[10]), now - tonumber(ARGV[11])
--- Nothing is written before SET: at maxmemory that refuses the whole, but goes on once a script has written.
-local is_free = redis.call('ZCOUNT', KEYS[4], held, '+inf') < places
-local newest = tonumber(facts[2] or -1)
-if ARGV[1] ~= '' and tonumber(ARGV[2]) <= newest then
-  return {'had', is_free and 1 or 0, newest, unpack(facts, 4)}
+local frame, inflight, facts, live, asking, served, queue = unpack(KEYS)
+local document, seq, dropped, drops, width, height = unpack(ARGV)
+local stream, places, life_ms, place_ms, asking_ms, channel, ticket = unpack(ARGV, 7)
+local WINDOW_LIFE_MS = 60000
+
+local known = redis.call('HMGET', facts, 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours', 'brush')
+if not known[1] then return {'unknown', 0, -1} end
+local function answer(state, is_free, newest)
+  return {state, is_free and 1 or 0, newest, unpack(known, 4)}
 end
+local now = clock()
+places = tonumber(places)
+-- What is older a producer that died left behind.
+local held, asked = now - place_ms, now - asking_ms
+-- Nothing is written before SET: at maxmemory that refuses the whole, but goes on once a script has written.
+local is_free = redis.call('ZCOUNT', live, held, '+inf') < places
+local newest = tonumber(known[2] or -1)
+if document ~= '' and tonumber(seq) <= newest then return answer('had', is_free, newest) end
 -- Streams before `last` whose turn a free place is wait for a call: two that each found it the other's turn would wait
 -- for ever, with places free (21 of 50 frames a second). Returns whether a place is left.
 local function call_others(last)
-  while redis.call('ZCOUNT', KEYS[4], held, '+inf') < places do
-    local first = turn(KEYS[5], KEYS[6], asked, last)
+  while redis.call('ZCOUNT', live, held, '+inf') < places do
+    local first = turn(asking, served, asked, last)
     if not first or first == last then return true end
-    call(KEYS[4], KEYS[5], first, ARGV[12], held + ARGV[11])
+    call(live, asking, first, channel, held + asking_ms)
   end
   return false
 end
 
 -- A place that came back and was kept for this stream.
-local kept = tonumber(redis.call('ZSCORE', KEYS[4], stream) or 0) >= held
-is_free = kept or (is_free and turn(KEYS[5], KEYS[6], asked, stream) == stream)
-if ARGV[1] == '' or not is_free then
-  redis.call('ZADD', KEYS[5], now, stream)
+local kept = tonumber(redis.call('ZSCORE', live, stream) or 0) >= held
+is_free = kept or (is_free and turn(asking, served, asked, stream) == stream)
+if document == '' or not is_free then
+  redis.call('ZADD', asking, now, stream)
   is_free = kept or call_others(stream)
-  redis.call('PEXPIRE', KEYS[5], 60000)
-  return {'wait', is_free and 1 or 0, newest, unpack(facts, 4)}
+  redis.call('PEXPIRE', asking, WINDOW_LIFE_MS)
+  return answer('wait', is_free, newest)
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[9])
-redis.call('ZADD', KEYS[2], -now, ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[9])
-redis.call('HINCRBY', KEYS[3], 'captured', ARGV[3] - (facts[3] or 0) + 1)
-redis.call('HSET', KEYS[3], 'seq', ARGV[2], 'dropped', ARGV[3], 'drops', ARGV[4],
-  'width', ARGV[5], 'height', ARGV[6])
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', '(' .. held)
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', '(' .. asked)
-redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now - 60000)
-redis.call('ZREM', KEYS[4], stream)
-redis.call('ZADD', KEYS[4], now, stream .. ':' .. ARGV[2])
-redis.call('ZREM', KEYS[5], stream)
-redis.call('ZADD', KEYS[6], now, stream)
-for key = 4, 6 do redis.call('PEXPIRE', KEYS[key], 60000) end
-redis.call('LPUSH', KEYS[7], ARGV[13])
-return {'sent', call_others() and 1 or 0, ARGV[2], unpack(facts, 4)}
+redis.call('SET', frame, document, 'PX', life_ms)
+redis.call('ZADD', inflight, -now, seq)
+redis.call('PEXPIRE', inflight, life_ms)
+redis.call('HINCRBY', facts, 'captured', dropped - (known[3] or 0) + 1)
+redis.call('HSET', facts, 'seq', seq, 'dropped', dropped, 'drops', drops, 'width', width, 'height', height)
+redis.call('ZREMRANGEBYSCORE', live, '-inf', '(' .. held)
+redis.call('ZREMRANGEBYSCORE', asking, '-inf', '(' .. asked)
+redis.call('ZREMRANGEBYSCORE', served, '-inf', now - WINDOW_LIFE_MS)
+redis.call('ZREM', live, stream)
+redis.call('ZADD', live, now, stream .. ':' .. seq)
+redis.call('ZREM', asking, stream)
+redis.call('ZADD', served, now, stream)
+for _, key in ipairs({live, asking, served}) do redis.call('PEXPIRE', key, WINDOW_LIFE_MS) end
+redis.call('LPUSH', queue, ticket)
+return answer('sent', call_others(), seq)
