@@ -1,10 +1,11 @@
 """`painter paint`: files in, painted files out, nothing lost in between."""
 
 import json
+import os
 import re
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,26 +14,23 @@ import typer
 
 from commands.display import display
 from commands.options import Brush, KeepColours, Strength, look_of
-from jobs.batch import Batch, Keeper, Options, open_input
-from jobs.report import Display, Report
-from jobs.tasks import PaintTask, plan_tasks
+from jobs.options import Options
+from jobs.painting import Request, prepare, run
+from jobs.report import Outcome, State, closing_lines
 from pipeline.errors import UsageError
 from pipeline.process.config import settings
-from pipeline.server.broker import Broker, open_broker
-from producer.source import expand
 from viewer.pipe_sink import is_pipe
 from viewer.segments import SinkOptions
-from viewer.sink import check_output
-from workers.local_workers import LocalWorkers
-from workers.styles import Style as StyleCard
-from workers.styles import find_style
+from workers.styles import find_styles
 
 _VIDEO = "Video"
 
 Sources = Annotated[list[str], typer.Argument(metavar="SRC…", help="Video files, photos, folders of either, globs.")]
-Style = Annotated[str, typer.Option("--style", "-s", help="A style, or several: wave,starry (one file each).")]
+Style = Annotated[
+    list[str], typer.Option("--style", "-s", metavar="a,b,…|all", help="A style, or several: one file each.")
+]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Output file or folder. Default: beside the source.")
+    str, typer.Option("--output", "-o", metavar="PATH", help="Output file or folder. Default: beside the source.")
 ]
 TemporalDenoiser = Annotated[
     bool,
@@ -72,8 +70,8 @@ BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server.
 
 def paint(
     sources: Sources,
-    style: Style = "",
-    output: Output = None,
+    style: Style = [],  # noqa: B006 - Typer's way to say "none given"
+    output: Output = "",
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
     brush: Brush = 1.0,
@@ -100,49 +98,29 @@ def paint(
         end_s=_seconds("--to", end),
         fresh=fresh,
     )
-    if as_json and output is not None and is_pipe(output):
+    if as_json and is_pipe(Path(output)):
         raise UsageError(f"-o {output} writes pictures where --json would write its object; leave one out")
     options = Options(look_of(strength, keep_colours, brush), sink, steady)
-    tasks = plan_tasks(expand(sources, partial(print, file=sys.stderr)), _styles(style), output)
-    for source in dict.fromkeys(task.source for task in tasks):
-        with closing(open_input(source, options, settings())) as opened:
-            for output in (task.output for task in tasks if task.source == source):
-                check_output(output, opened.info, sink)
-    with display(len(tasks)) as show:
-        todo = _todo(tasks, fresh, show)
-        reports, failed = _run(todo, options, workers, broker, show) if todo else ([], 0)
+    request = Request(
+        sources, find_styles(style), Path(output) if output else None, output.endswith(os.sep), workers, broker
+    )
+    began_s = time.monotonic()
+    prepared = prepare(request, options, settings(), partial(print, file=sys.stderr))
+    with display(prepared.todo) as show:
+        outcomes = run(prepared, request, options, settings(), show)
     if as_json:
-        print(json.dumps(_summary(reports, len(tasks) - len(todo), failed)))
-    if failed:
+        print(json.dumps(_summary(outcomes)))
+    _end(outcomes, time.monotonic() - began_s)
+
+
+def _end(outcomes: Sequence[Outcome], seconds: float) -> None:
+    """Say how all ended, where they were several, and exit with the code that says so."""
+    if len(outcomes) > 1:
+        print("\n".join(closing_lines(outcomes, seconds)), file=sys.stderr)
+    elif isinstance(error := outcomes[0].error, UsageError):
+        raise typer.Exit(2) from error
+    if any(outcome.is_bad for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _run(
-    tasks: Sequence[PaintTask], options: Options, workers: int | None, url: str, show: Display
-) -> tuple[list[Report], int]:
-    styles = list(dict.fromkeys(task.style for task in tasks))
-    with ExitStack() as stack:
-        broker: Broker = stack.enter_context(open_broker(url))
-        crew = stack.enter_context(LocalWorkers(broker, styles, workers, show.say))
-        keepers: list[Keeper] = [crew]
-        if broker.embedded is not None:
-            keepers.append(broker.embedded)
-        batch = Batch(broker, options, settings(), show, crew.lost)
-        return batch.run(tasks, keepers), batch.failed
-
-
-def _styles(names: str) -> list[StyleCard]:
-    found = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    return [find_style(name) for name in found or [""]]
-
-
-def _todo(tasks: Sequence[PaintTask], fresh: bool, show: Display) -> list[PaintTask]:
-    if fresh:
-        return list(tasks)
-    for task in tasks:
-        if task.is_done:
-            show.say(f"{task.output} is finished, whatever it was painted with; --fresh paints it again")
-    return [task for task in tasks if not task.is_done]
 
 
 def _seconds(option: str, text: str) -> float | None:
@@ -156,7 +134,8 @@ def _seconds(option: str, text: str) -> float | None:
     return seconds
 
 
-def _summary(reports: Sequence[Report], skipped: int, failed: int) -> dict[str, object]:
+def _summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
+    reports = [outcome.report for outcome in outcomes if outcome.report is not None]
     frames, seconds = sum(r.frames for r in reports), max((r.seconds for r in reports), default=0.0)
     return {
         "frames": frames,
@@ -164,7 +143,8 @@ def _summary(reports: Sequence[Report], skipped: int, failed: int) -> dict[str, 
         "fps": round(frames / seconds, 2) if seconds else 0.0,
         "resubmitted": sum(r.resubmitted for r in reports),
         "duplicates": sum(r.duplicates for r in reports),
-        "skipped": skipped,
-        "failed": failed,
+        "skipped": sum(outcome.state is State.FINISHED for outcome in outcomes),
+        "failed": sum(outcome.is_bad for outcome in outcomes),
         "outputs": [report.as_json() for report in reports],
+        "files": [outcome.as_json() for outcome in outcomes],
     }

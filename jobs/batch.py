@@ -8,23 +8,23 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from jobs.made import FileState, Made, MadeRecord, state_of
+from jobs.options import Options, open_input
 from jobs.paint_job import PaintJob
-from jobs.report import Display, Report, counted
-from jobs.tasks import PaintTask
-from jobs.temporal import TemporalSmoother
-from pipeline.errors import PipelineError, Stopped, WorkerLost
+from jobs.report import Display, Outcome, State, counted, rate
+from jobs.tasks import PaintTask, source_states
+from pipeline.errors import PhotosUnreadable, PipelineError, Stopped, WorkerLost
 from pipeline.process.config import Settings
-from pipeline.protocol.frame import Look, StreamInfo
 from pipeline.server.broker import Broker
-from producer.source import Source, open_source
+from producer.source import Source
+from viewer.pipe_sink import is_pipe
 from viewer.segments import SinkOptions
 from viewer.sink import Sink, open_sink
-from workers.styles import Style
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +37,8 @@ class Keeper(Protocol):
     def poll(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How all tasks of a batch are painted and written. `steady`: whether videos are painted without their noise, and
-    their strokes held together."""
-
-    look: Look
-    sink: SinkOptions
-    steady: bool = True
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether noise is taken out; at strength 0 the source is to come through as it is."""
-        return self.steady and self.look.strength > 0
-
-    def smoother(self, info: StreamInfo) -> TemporalSmoother | None:
-        """Return what holds a video's strokes together; None for photos."""
-        return TemporalSmoother(self.look) if self.is_steady and info.width else None
-
-    def painting(self, style: Style) -> str:
-        """Name what is painted: a job that was interrupted goes on only where that is the same."""
-        # An older version held no strokes together: its half of a film is not gone on from.
-        return f"{_digest(style)} {self.look} {'held together' if self.is_steady else 'as filmed'}"
-
-
-def open_input(path: Path, options: Options, settings: Settings) -> Source:
-    """Open one source as this batch reads it. Raises `UsageError`."""
-    cut = options.sink
-    return open_source(
-        path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels, steady=options.is_steady
-    )
-
-
 class Batch:
-    """The tasks of one command. A task that fails is shown and counted, and does not stop the others."""
+    """The tasks of one command. A task that fails is shown and reported, and does not stop the others."""
 
     def __init__(
         self,
@@ -84,12 +52,12 @@ class Batch:
         self._broker, self._options, self._settings, self._show = broker, options, settings, show
         self._lost = lost
         self._jobs: dict[PaintJob, str] = {}
+        self._records: dict[Path, MadeRecord] = {}
         self._lock = threading.Lock()
         self._stopping = False
-        self.failed = 0
 
-    def run(self, tasks: Sequence[PaintTask], keepers: Sequence[Keeper]) -> list[Report]:
-        """Paint all tasks. Raises what a keeper raises, after a clean stop of all jobs."""
+    def run(self, tasks: Sequence[PaintTask], keepers: Sequence[Keeper]) -> list[Outcome]:
+        """Paint all tasks; return what became of each. Raises what a keeper raises, after a clean stop of all jobs."""
         styles = list(dict.fromkeys(task.style for task in tasks))
         with ThreadPoolExecutor(len(styles), thread_name_prefix="style") as pool:
             lanes = [pool.submit(self._lane, [t for t in tasks if t.style == style]) for style in styles]
@@ -98,10 +66,10 @@ class Batch:
             except BaseException:
                 self._stop()
                 raise
-            return [report for lane in lanes for report in lane.result()]
+            return [outcome for lane in lanes for outcome in lane.result()]
 
-    def _tend(self, lanes: Sequence[Future[list[Report]]], keepers: Sequence[Keeper]) -> None:
-        pending: set[Future[list[Report]]] = set(lanes)
+    def _tend(self, lanes: Sequence[Future[list[Outcome]]], keepers: Sequence[Keeper]) -> None:
+        pending: set[Future[list[Outcome]]] = set(lanes)
         while pending:
             _, pending = wait(pending, _TEND_S, FIRST_COMPLETED)
             for keeper in keepers:
@@ -112,61 +80,102 @@ class Batch:
                         if style in lost:
                             job.fail(WorkerLost(lost[style]))
 
-    def _lane(self, tasks: Sequence[PaintTask]) -> list[Report]:
-        reports: list[Report] = []
+    def _lane(self, tasks: Sequence[PaintTask]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         for task in tasks:
             if self._stopping:
                 break
             try:
-                reports.append(self._paint(task))
+                outcomes.append(self._paint(task))
             except Stopped:
-                self._show.end(task, f"{task.source.name} → {task.style.name}: stopped; the same command goes on")
+                self._show.end(task, f"{task.label}: stopped; the same command goes on")
             except PipelineError as error:
                 if not self._stopping:
-                    self.failed += 1
-                    self._show.end(task, f"{task.source.name} → {task.style.name}: {error}")
-        return reports
+                    outcomes.append(Outcome(task, State.FAILED, str(error), error=error))
+                    self._show.end(task, f"{task.label}: {error}")
+        return outcomes
 
-    def _paint(self, task: PaintTask) -> Report:
+    def _paint(self, task: PaintTask) -> Outcome:
         options = self._options
-        sink_options = replace(options.sink, painting=options.painting(task.style))
+        # As they are now: what changes while it is painted is painted again by the next run.
+        states = source_states(task)
         with (
-            closing(open_input(task.source, options, self._settings)) as source,
-            closing(open_sink(task.source, task.output, source.info, sink_options)) as sink,
+            closing(open_input(task.source, options, self._settings, task.names)) as source,
+            closing(open_sink(task.source, task.output, source.info, sink_options(task, states, options))) as sink,
         ):
-            job = PaintJob(
-                source,
-                sink,
-                style=task.style.name,
-                look=options.look,
-                broker=self._broker,
-                settings=self._settings,
-                smoother=options.smoother(source.info),
-            )
-            label = f"{task.source.name} → {task.style.name}"
-            job.on_absence = lambda why: self._show.say(f"{label}: {why}")
+            job = self._job(task, source, sink)
             self._show.begin(task, source.info.frames)
-            self._say_all(label, sink)
+            self._say_all(task.label, sink)
             with self._listed(job, task.style.name):
                 seconds = self._run(job, sink, task)
-            self._say_all(label, sink)
+            self._say_all(task.label, sink)
+        if not is_pipe(task.output):
+            self._note(task, states, job.damage)
         report = job.report(str(task.source), str(task.output), seconds)
-        frames = counted(report.frames, "frame")
-        self._show.end(task, f"{task.output}: {frames} in {seconds:.1f} s, {report.fps:.1f} FPS")
-        return report
+        done = f"{task.output}: {counted(report.frames, task.noun)} in {seconds:.1f} s, {rate(report.fps, task.noun)}"
+        if job.damage is None:
+            self._show.end(task, done)
+            return Outcome(task, State.PAINTED, report=report)
+        self._show.end(task, f"{done}; {job.damage}")
+        return Outcome(task, State.DAMAGED, str(job.damage), report=report, error=job.damage)
+
+    def _job(self, task: PaintTask, source: Source, sink: Sink) -> PaintJob:
+        job = PaintJob(
+            source,
+            sink,
+            style=task.style.name,
+            look=self._options.look,
+            broker=self._broker,
+            settings=self._settings,
+            smoother=self._options.smoother(source.info),
+        )
+        job.on_absence = lambda why: self._show.say(f"{task.label}: {why}")
+        return job
 
     def _run(self, job: PaintJob, sink: Sink, task: PaintTask) -> float:
         """Paint and write; return the seconds painting took. What was painted is kept, whichever of the two fails."""
         try:
-            seconds = job.run(lambda progress: self._show.update(task, progress))[1]
-            sink.finish()
+            frames, seconds = job.run(lambda progress: self._show.update(task, progress))
+            if frames or sink.next_seq() or job.damage is None:
+                sink.finish()
+            elif not task.output.is_dir():
+                raise job.damage
         except Stopped:
             raise
         except PipelineError:
             if not self._stopping and (kept := sink.keep_partial()) is not None:
+                self._add(Made(kept.name, str(task.source.resolve()), {}, {}, state_of(kept) or (0, 0), {}, True), kept)
                 self._show.say(f"what was painted is kept in {kept}")
             raise
         return seconds
+
+    def _note(self, task: PaintTask, states: Mapping[str, FileState], damage: PipelineError | None) -> None:
+        """Note what the output was made from, and remove what an earlier run kept of it."""
+        record = self._record(task.output)
+        recipe = self._options.recipe(task.style, of_photos=task.noun == "photo")
+        before = record.find(task.output)
+        reasons = damage.reasons if isinstance(damage, PhotosUnreadable) else {}
+        files = {name: state for name, state in states.items() if name not in reasons}
+        failed = {name: (*states[name], why) for name, why in reasons.items()}
+        if before is not None and task.names is not None and before.recipe == recipe:
+            files = {**before.files, **files}
+            failed = {**{name: why for name, why in before.failed.items() if name not in states}, **failed}
+        state = state_of(task.output) or (0, 0)
+        self._add(Made(task.output.name, str(task.source.resolve()), recipe, files, state, failed), task.output)
+        partial = task.output.with_name(f"{task.output.stem}.partial{task.output.suffix}")
+        if task.names is None and (left := record.find(partial)) is not None and left.is_partial:
+            with suppress(OSError):
+                partial.unlink()
+
+    def _add(self, made: Made, output: Path) -> None:
+        record = self._record(output)
+        with self._lock:
+            record.add(made)
+
+    def _record(self, output: Path) -> MadeRecord:
+        with self._lock:
+            folder = output.parent.resolve()
+            return self._records.setdefault(folder, MadeRecord(folder))
 
     def _say_all(self, label: str, sink: Sink) -> None:
         for line in sink.take_notices():
@@ -192,7 +201,13 @@ class Batch:
                 job.stop()
 
 
-def _digest(style: Style) -> str:
-    """Name a style by what it paints with: new weights under an old name must not go on with an old job."""
-    weights = style.torch_file or style.export
-    return f"{style.name} {hashlib.sha256(weights.read_bytes()).hexdigest()[:16] if weights else ''}"
+def sink_options(task: PaintTask, states: Mapping[str, FileState], options: Options) -> SinkOptions:
+    """Return how a task is written. `states`: what it reads; an interrupted run goes on only from the same."""
+    return replace(options.sink, painting=f"{options.painting(task.style)}{_photos(task, states)}")
+
+
+def _photos(task: PaintTask, states: Mapping[str, FileState]) -> str:
+    """Name the photos of a folder as they are now: an interrupted run goes on only with the same ones."""
+    if task.names is None:
+        return ""
+    return f" photos {hashlib.sha256(repr(sorted(states.items())).encode(errors='surrogateescape')).hexdigest()}"

@@ -52,6 +52,9 @@ class PaintJob:
     With `smoother`, made for this job, what is written is held together from frame to frame.
     """
 
+    #: What broke in the source; all frames before it, and those behind that could be read, are painted.
+    damage: SourceError | None = None
+
     def __init__(  # noqa: PLR0913
         self,
         source: Source,
@@ -158,8 +161,8 @@ class PaintJob:
                     return
                 seq = frame.seq + 1
         except SourceError as error:
-            # What was read is painted and kept; the job fails once it is.
-            self._error = error
+            # What was read is painted; whoever asked is told once it is.
+            self.damage = error
         except BaseException as error:
             self._fail(error)
             return

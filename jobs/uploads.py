@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from jobs.batch import Batch, Options, open_input
-from jobs.report import Progress
+from jobs.batch import Batch
+from jobs.options import Options, open_input
+from jobs.report import Progress, State
 from jobs.tasks import PaintTask
 from pipeline.errors import Stopped, UsageError
 from pipeline.formats import photo_suffix
@@ -118,8 +119,10 @@ class UploadQueue:
         suffix = photo_suffix(job.source) if is_photo(job.source) else ".mp4"
         task = PaintTask(job.source, find_style(job.card.style), job.source.with_name(f"painted{suffix}"))
         batch = Batch(self._broker, Options(job.look, SinkOptions()), self._settings, _Show(self, job))
-        if batch.run([task], [_Until(job.cancelled)]):
-            self._change(job, state=JobState.DONE, output=task.output, message="")
+        (outcome,) = batch.run([task], [_Until(job.cancelled)])
+        if outcome.state is not State.FAILED:
+            # What could not be read of a damaged file is said with it.
+            self._change(job, state=JobState.DONE, output=task.output, message=_for_user(outcome.reason, job))
         else:
             self._change(job, state=JobState.FAILED)
 
@@ -144,10 +147,7 @@ class _Show:
 
     def end(self, task: PaintTask, text: str) -> None:
         """Note how it ended, in the user's name for the file and without our folders."""
-        reason = text.removeprefix(f"{task.source.name} → {task.style.name}: ")
-        for ours in (str(task.source), task.source.name):
-            reason = reason.replace(ours, self._job.card.name)
-        self._change(self._job, message=reason)
+        self._change(self._job, message=_for_user(text.removeprefix(f"{task.label}: "), self._job))
 
     def say(self, text: str) -> None:
         """Leave to the log what a page cannot use."""
@@ -182,6 +182,14 @@ def uploads_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _for_user(text: str, job: _Job) -> str:
+    """Return a text in the user's name for the file, without a path of this server."""
+    output = job.source.with_name("painted")
+    for ours, theirs in ((job.source, job.card.name), (output, "the painting"), (job.source.parent, "")):
+        text = text.replace(str(ours), theirs)
+    return text.replace(job.source.name, job.card.name)
 
 
 def _remove(job: _Job) -> None:

@@ -4,6 +4,8 @@ Open to all rooms. All arguments go to `super().__init__`, so an error survives 
 that says what is wrong and what would be right, ready to be shown to a user as it is.
 """
 
+from collections.abc import Mapping
+
 
 class PipelineError(Exception):
     """Root of everything this project raises on purpose."""
@@ -31,6 +33,19 @@ class VersionTooNew(WireError):
 
 class SourceError(PipelineError, OSError):
     """A source broke while being read. `painted` frames before it stay good."""
+
+
+class PhotosUnreadable(SourceError):
+    """Some of a folder's photos could not be read. `reasons`: by name; the others are good."""
+
+    def __init__(self, reasons: Mapping[str, str], total: int) -> None:
+        super().__init__(reasons, total)
+        self.reasons, self.total = reasons, total
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{name} ({why})" for name, why in list(self.reasons.items())[:3])
+        more = f" and {len(self.reasons) - 3} more" if len(self.reasons) > 3 else ""
+        return f"{len(self.reasons)} of {self.total} photos cannot be read: {named}{more}"
 
 
 class SinkError(PipelineError, OSError):

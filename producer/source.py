@@ -60,26 +60,38 @@ def open_source(
     return PhotoSource(path if path.is_dir() else path.parent, names, max_pixels=max_pixels)
 
 
-def expand(sources: Sequence[str], say: Callable[[str], object] = lambda text: None) -> list[Path]:
+Test = Callable[[Path], bool]
+
+
+def expand(
+    sources: Sequence[str],
+    say: Callable[[str], object] = lambda text: None,
+    leave_out: Test = lambda path: False,
+    refused: dict[str, str] | None = None,
+) -> list[Path]:
     """Return one input for each video, each photo named, and each folder that holds photos; each only once.
 
     A folder is searched with its subfolders, hidden names left out; its photos together are one input, the folder
     itself. `say` gets one line on what a folder holds besides. Patterns are expanded here when the shell did not.
-    Raises `UsageError`.
+    `leave_out`: what a folder or a pattern does not stand for. `refused`: gets what is wrong with each word or match
+    that cannot be an input; without it, `UsageError` is raised.
     """
     found: dict[Path, None] = {}
     for word in sources:
-        for path in _matches(word):
-            require_readable(path)
-            found.update(dict.fromkeys(_inputs_of_folder(path, say) if path.is_dir() else [path]))
-    if not found:
+        for path in _matches(word, leave_out, refused):
+            try:
+                require_readable(path)
+                found.update(dict.fromkeys(_inputs_of_folder(path, say, leave_out) if path.is_dir() else [path]))
+            except UsageError as error:
+                _refuse(str(path), error, refused)
+    if not found and not refused:
         raise UsageError("no source given: name a video, a photo, a folder or a pattern such as 'clips/*.mp4'")
     return list(found)
 
 
-def photos_below(folder: Path) -> Iterator[str]:
+def photos_below(folder: Path, leave_out: Test = lambda path: False) -> Iterator[str]:
     """Yield the photos of a folder and its subfolders, as sorted paths within it."""
-    return (str(path.relative_to(folder)) for path in _files(folder) if _is_media(path) and is_photo(path))
+    return (str(path.relative_to(folder)) for path in _files(folder, leave_out) if _is_media(path) and is_photo(path))
 
 
 def is_photo(path: Path) -> bool:
@@ -92,7 +104,11 @@ def is_photo(path: Path) -> bool:
 
 def require_readable(path: Path) -> None:
     """Raise `UsageError` when a file or folder is missing or may not be read."""
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{str(path)[:60]}…: {getattr(error, 'strerror', error)}") from error
+    if not is_there:
         raise UsageError(f"{path}: a link to nothing" if path.is_symlink() else f"{path}: no such file or folder")
     if not (path.is_file() or path.is_dir()):
         raise UsageError(f"{path}: neither a file nor a folder")
@@ -100,19 +116,28 @@ def require_readable(path: Path) -> None:
         raise UsageError(f"{path}: may not be read (permission denied)")
 
 
-def _matches(word: str) -> list[Path]:
+def _matches(word: str, leave_out: Test, refused: dict[str, str] | None) -> list[Path]:
     path = Path(word).expanduser()
-    if path.exists() or not glob.has_magic(word):
+    if not glob.has_magic(word) or path.exists():
         return [path]
-    if matches := sorted(glob.glob(str(path), recursive=True)):
-        return [Path(match) for match in matches]
-    raise UsageError(f"{word}: nothing matches this pattern")
+    matches = sorted(glob.glob(str(path), recursive=True))
+    if not matches:
+        _refuse(word, UsageError(f"{word}: nothing matches this pattern"), refused)
+    found = [Path(match) for match in matches if not leave_out(Path(match))]
+    # A pattern may stand for folders that hold nothing to paint.
+    return [path for path in found if path.is_file() or any(_is_media(one) for one in _files(path, leave_out))]
 
 
-def _inputs_of_folder(folder: Path, say: Callable[[str], object]) -> Iterable[Path]:
+def _refuse(word: str, error: UsageError, refused: dict[str, str] | None) -> None:
+    if refused is None:
+        raise error
+    refused[word] = str(error)
+
+
+def _inputs_of_folder(folder: Path, say: Callable[[str], object], leave_out: Test) -> Iterable[Path]:
     media: list[Path] = []
     others: list[Path] = []
-    for path in _files(folder):
+    for path in _files(folder, leave_out):
         (media if _is_media(path) else others).append(path)
     if not media:
         raise UsageError(
@@ -144,9 +169,11 @@ def _kind_name(path: Path) -> str:
     return refusal(known) if known is not None and known.refused else path.suffix.lower() or "without a suffix"
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, leave_out: Test) -> Iterator[Path]:
     """Yield every file of a folder and its subfolders, hidden ones left out, sorted."""
     for root, folders, files in os.walk(folder):
         # `x.mp4.parts` is the working folder of a video being painted.
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".parts"))
-        yield from (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        shown = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".parts"))
+        folders[:] = [name for name in shown if not leave_out(Path(root, name))]
+        paths = (Path(root, name) for name in sorted(files) if not name.startswith("."))
+        yield from (path for path in paths if not leave_out(path))

@@ -47,6 +47,12 @@ def numbered(output: Path, number: int) -> Path:
     return output.with_name(_NUMBER.sub(lambda match: match.group() % number, output.name))
 
 
+def is_among(path: Path, output: Path) -> bool:
+    """Say whether `path` is one of the numbered pictures that `output` names."""
+    digits = next(iter(re.findall(r"\d+", path.name[len(output.name.partition("%")[0]) :])), "")
+    return bool(digits) and path.parent == output.parent and numbered(output, int(digits)).name == path.name
+
+
 def write_animation(job: Join, origin: Origin, target: Path) -> None:
     """Write the segments' pictures to `target` in `job.container`. Raises OSError or `av.FFmpegError`."""
     if job.container == "image2":

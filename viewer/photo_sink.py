@@ -131,10 +131,16 @@ class PhotoSink:
     def _target(self, name: str) -> Path:
         if not self._many:
             return self._painted / self._output.name
-        path = self._painted / name
+        path = self._painted / painted_name(name)
         if not path.resolve().is_relative_to(self._painted.resolve()):
             raise sink_error(self._output / name, OSError("its name leads out of the output folder"))
-        return path if path.suffix.lower() in _FORMATS else path.with_name(path.name + formats.photo_suffix(path))
+        return path
+
+
+def painted_name(name: str) -> str:
+    """Return what the photo `name` of a folder is called in the folder of its paintings."""
+    path = Path(name)
+    return name if path.suffix.lower() in _FORMATS else name + formats.photo_suffix(path)
 
 
 def _save(path: Path, kind: str, pixels: NDArray[np.uint8], kept: dict[str, Any]) -> None:
@@ -192,12 +198,13 @@ def _upright_exif(image: Image.Image, width: int, height: int) -> bytes:
 
 
 def _listing(source: Path, output: Path) -> list[tuple[str, int, int]]:
-    """Return what a folder of photos holds now, its output within it left out."""
+    """Return what a folder of photos holds now, without its output within it and what is hidden."""
     if not source.is_dir():
         return []
     found = []
     for root, folders, files in os.walk(source):
-        folders[:] = [name for name in folders if not Path(root, name).is_relative_to(output) and name[-6:] != ".parts"]
-        states = ((Path(root, name), Path(root, name).stat()) for name in files)
+        shown = (name for name in folders if name[0] != "." and name[-6:] != ".parts")
+        folders[:] = [name for name in shown if not Path(root, name).is_relative_to(output)]
+        states = ((Path(root, name), Path(root, name).stat()) for name in files if name[0] != ".")
         found += [(str(path.relative_to(source)), state.st_size, state.st_mtime_ns) for path, state in states]
     return sorted(found)

@@ -128,7 +128,9 @@ def fingerprint(source: Path, **recipe: Any) -> str:
     if source.is_file():
         with source.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-    facts = [str(source.resolve()), state.st_size, state.st_mtime_ns if head else 0, sorted(recipe.items())]
+    # A folder's own state changes with every output in it; what is read of it is part of the recipe.
+    size, changed = (state.st_size, state.st_mtime_ns) if source.is_file() else (0, 0)
+    facts = [str(source.resolve()), size, changed, sorted(recipe.items())]
     return hashlib.sha256(repr(facts).encode() + head).hexdigest()
 
 

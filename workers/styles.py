@@ -6,7 +6,7 @@ side; either network may be missing. Listing reads cards only: no engine is impo
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,6 +70,13 @@ def find_style(name: str) -> Style:
     near = get_close_matches(name, styles, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(styles) or 'none'}"
     raise StyleError(f"no style {name!r}; {hint}")
+
+
+def find_styles(words: Sequence[str]) -> list[Style]:
+    """Return the styles named by `words`, each once: names, several joined by commas, or "all". Raises `StyleError`."""
+    names = [name.strip() for word in words for name in word.split(",") if name.strip()]
+    found = [style for name in names for style in (list_styles() if name == "all" else [find_style(name)])]
+    return list(dict.fromkeys(found)) or [find_style("")]
 
 
 def load_engine(style: Style, device: str, threads: int) -> Engine:

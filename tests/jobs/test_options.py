@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.batch import Options, open_input
+from jobs.options import Options, open_input
 from pipeline.process.config import settings
 from pipeline.protocol.frame import Look, StreamInfo
 from tests.media import Clip, make_clip
