@@ -32,7 +32,7 @@ test: $(VENV)/.dev ## run what a change breaks first: minutes (brings torch; ARG
 	@$(PARALLEL) -m "not slow and not serial" $(ARGS)
 
 test-rest: $(VENV)/.dev ## run what `make test` leaves out: long tests, then those that need the machine to themselves
-	@failed=0; $(PARALLEL) -m "slow and not serial" || failed=1; $(PYTEST) -m serial || failed=1; exit $$failed
+	@failed=0; $(PARALLEL) -m "slow and not serial" $(ARGS) || failed=1; $(PYTEST) -m serial $(ARGS) || failed=1; exit $$failed
 
 test-all: test test-rest ## run every test
 

@@ -30,10 +30,10 @@ _WIDTH, _HEIGHT, _FRAMES = 640, 480, 90
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test here drives a browser before real workers; a file's tests share both, so one process runs them."""
+    """Each test here drives a browser before real workers: together they keep the cores of a small machine busy."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            item.add_marker(pytest.mark.serial)
             item.add_marker(pytest.mark.system)
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(180))

@@ -14,6 +14,14 @@ from tests.media import Clip, make_clip, pts_of
 FRAMES = 160
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All but the secrets' tests compare what a fault costs with a figure in seconds, beside many processes."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem != "test_secrets":
+            item.add_marker(pytest.mark.serial)
+
+
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     """A private server, and a place to run commands."""
