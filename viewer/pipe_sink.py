@@ -14,15 +14,13 @@ from typing import IO, Any
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.errors import Stopped, UsageError
 from pipeline.ffmpeg import file_url
-from pipeline.protocol.frame import StreamInfo
+from pipeline.protocol.frame import Frame, StreamInfo
 from viewer.metadata import copied_tags
 from viewer.remux import step_of, timeline_of
 from viewer.segment_writer import configure_colours, to_picture
@@ -65,25 +63,25 @@ class PipeSink:
         """Return 0: nothing of an earlier run is left."""
         return 0
 
-    def write(self, seq: int, pts: int, pixels: NDArray[np.uint8], name: str) -> None:
+    def write(self, frame: Frame) -> None:
         """Write the frame, and the sound up to it; waits for the reader. Raises `SinkError`, `Stopped`."""
-        if seq != self._next:
-            raise ValueError(f"frame {seq}, expected number {self._next}")
+        if frame.seq != self._next:
+            raise ValueError(f"frame {frame.seq}, expected number {self._next}")
         if self._is_stopped:
             raise Stopped("stopped")
         try:
             if self._out is None:
-                self._open(pts)
-            at_s = pts * self._info.time_base - self._shift_s
+                self._open(frame.pts)
+            at_s = frame.pts * self._info.time_base - self._shift_s
             self._mux_tracks(at_s)
-            picture = to_picture(self._reformatter, pixels, self._info, self._video.pix_fmt or "", self._size)
+            picture = to_picture(self._reformatter, frame.pixels, self._info, self._video.pix_fmt or "", self._size)
             picture.pts, picture.time_base = round(at_s / self._info.time_base), self._info.time_base
             for packet in self._video.encode(picture):
                 self._tracks.mux(packet)
             self._pipe.flush()
         except (OSError, ValueError, av.FFmpegError) as error:
             raise sink_error(Path("-"), error) from error
-        self._next, self._last_pts = seq + 1, pts
+        self._next, self._last_pts = frame.seq + 1, frame.pts
 
     def take_notices(self) -> list[str]:
         """Return the lines about the output not taken yet."""

@@ -27,7 +27,7 @@ def _piped(source: Path, target: Path, name: str, options: SinkOptions | None = 
         drain.start()
         sink = PipeSink(source, Path(name), video.info, options, os.fdopen(write_end, "wb"))
         for frame in video.frames():
-            sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+            sink.write(frame)
         sink.finish()
         sink.close()
         drain.join(20)
@@ -80,7 +80,7 @@ def test_a_reader_that_goes_is_said_in_one_line(tmp_path: Path) -> None:
     sink = PipeSink(clip, Path("-"), video.info, SinkOptions(), os.fdopen(write_end, "wb"))
     with pytest.raises(SinkError, match=r"-: cannot be written \([Bb]roken pipe\)"):
         for frame in video.frames():
-            sink.write(frame.seq, frame.pts, frame.pixels, frame.name)
+            sink.write(frame)
     assert sink.keep_partial() is None
     sink.close()
 
