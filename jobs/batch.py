@@ -17,7 +17,9 @@ from jobs.made import FileState, Made, MadeRecord, state_of
 from jobs.options import Options, open_input
 from jobs.paint_job import PaintJob
 from jobs.report import Display, Outcome, State, counted, rate
+from jobs.scaled_film import ScaledFilm
 from jobs.tasks import PaintTask, source_states
+from jobs.temporal import TemporalSmoother
 from pipeline.errors import PhotosUnreadable, PipelineError, Stopped, WorkerLost
 from pipeline.process.config import Settings
 from pipeline.server.broker import Broker
@@ -120,14 +122,17 @@ class Batch:
         return Outcome(task, State.DAMAGED, str(job.damage), report=report, error=job.damage)
 
     def _job(self, task: PaintTask, source: Source, sink: Sink) -> PaintJob:
+        look = self._options.look
+        if isinstance(source, ScaledFilm):
+            sink, look = source.sink_for(sink), source.sent_look
         job = PaintJob(
             source,
             sink,
             style=task.style.name,
-            look=self._options.look,
+            look=look,
             broker=self._broker,
             settings=self._settings,
-            smoother=self._options.smoother(source.info),
+            smoother=TemporalSmoother(look) if self._options.is_smoothed(source.info) else None,
         )
         job.on_absence = lambda why: self._show.say(f"{task.label}: {why}")
         return job

@@ -6,11 +6,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jobs.temporal import TemporalSmoother
+from jobs.scaled_film import ScaledFilm, sent_size
 from pipeline.process.config import Settings
 from pipeline.protocol.frame import Look, StreamInfo
+from producer.denoise import DenoisedVideo
 from producer.photos import PhotoSource
 from producer.source import Source, open_source
+from producer.video import VideoSource
 from viewer.segments import SinkOptions
 from workers.styles import Style
 
@@ -32,9 +34,9 @@ class Options:
         """Whether noise is taken out; at strength 0 the source is to come through as it is."""
         return self.steady and self.look.strength > 0
 
-    def smoother(self, info: StreamInfo) -> TemporalSmoother | None:
-        """Return what holds a video's strokes together; None for photos."""
-        return TemporalSmoother(self.look) if self.is_steady and info.width else None
+    def is_smoothed(self, info: StreamInfo) -> bool:
+        """Whether strokes are held together: a video's, not photos'."""
+        return self.is_steady and info.width > 0
 
     def painting(self, style: Style) -> str:
         """Name what is painted: a job that was interrupted goes on only where that is the same."""
@@ -59,9 +61,10 @@ def open_input(path: Path, options: Options, settings: Settings, names: tuple[st
     if names is not None:
         return PhotoSource(path, names, max_pixels=settings.max_pixels, is_album=True)
     cut = options.sink
-    return open_source(
-        path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels, steady=options.is_steady
-    )
+    source = open_source(path, start_s=cut.start_s, end_s=cut.end_s, max_pixels=settings.max_pixels)
+    if (size := sent_size(source.info, options.look)) is not None:
+        return ScaledFilm(source, size, options.look, denoise=options.is_steady)
+    return DenoisedVideo(source) if options.is_steady and isinstance(source, VideoSource) else source
 
 
 def _chosen(values: Any) -> dict[str, Any]:

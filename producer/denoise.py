@@ -36,8 +36,8 @@ _QUARTERS = 4
 # without those that missed by more than so much: they have moved.
 _LIGHT = 0.5
 _SAMPLES, _OUTLIER = 1200, 12.0
-# From here on a film that is resumed goes on as it would have: but for places that noise left up to 3 of 255 apart.
-_WARM_FRAMES = 16
+#: From here on a film that is resumed goes on as it would have: but for places that noise left up to 3 of 255 apart.
+WARM_UP_FRAMES = 16
 
 Pixels = NDArray[np.uint8]
 
@@ -73,7 +73,7 @@ class DenoisedVideo:
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """As `VideoSource.frames`; begins some frames early, so that a resumed film hardly jumps where it goes on."""
         denoiser = TemporalDenoiser()
-        for frame in self._video.frames(max(0, start - _WARM_FRAMES)):
+        for frame in self._video.frames(max(0, start - WARM_UP_FRAMES)):
             settled = denoiser.apply(frame.pixels)
             if frame.seq >= start:
                 yield replace(frame, pixels=settled)

@@ -40,7 +40,7 @@ def test_noise_is_taken_out_of_what_is_painted(tmp_path: Path, look: Look, *, st
 )
 def test_what_is_held_together(look: Look, *, steady: bool, width: int, is_held: bool) -> None:
     info = StreamInfo(width, width, Fraction(1, 25))
-    assert (Options(look, SinkOptions(), steady=steady).smoother(info) is not None) == is_held
+    assert Options(look, SinkOptions(), steady=steady).is_smoothed(info) == is_held
 
 
 def test_a_job_goes_on_only_where_the_same_is_painted() -> None:
