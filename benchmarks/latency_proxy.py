@@ -47,7 +47,7 @@ def relay(target: Target, round_trip_s: float, tls: ssl.SSLContext | None = None
         await ended.wait()
         for server in (line, behind):
             server.close()
-        await _hang_up(lines)
+        await hang_up(lines)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="relay")
     with closing(loop):
@@ -77,7 +77,7 @@ async def _join(
         )
 
 
-async def _hang_up(lines: list[asyncio.StreamWriter]) -> None:
+async def hang_up(lines: list[asyncio.StreamWriter]) -> None:
     """Cut what is still connected, and let the loop see it gone."""
     for line in lines:
         line.transport.abort()

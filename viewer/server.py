@@ -108,8 +108,9 @@ async def _socket(request: web.Request) -> web.StreamResponse:
     if len(app_state.pages) >= limits.pages:
         return middleware.refuse(503, f"all {limits.pages} pages are taken")
     # JPEGs do not shrink; a message above the limit closes the socket before it is read.
+    # Pongs are read by the page's side: they tell how long the line is.
     socket = web.WebSocketResponse(
-        heartbeat=_HEARTBEAT_S, timeout=_CLOSE_S, compress=False, max_msg_size=limits.picture_bytes + 16
+        autoping=False, heartbeat=_HEARTBEAT_S, timeout=_CLOSE_S, compress=False, max_msg_size=limits.picture_bytes + 16
     )
     await socket.prepare(request)
     await Page(app_state, socket).run()
@@ -122,6 +123,7 @@ async def _census(app: web.Application) -> AsyncIterator[None]:
     task = asyncio.create_task(app[APP_STATE].keep_fresh())
     yield
     task.cancel()
+    app[APP_STATE].coders.close()
 
 
 async def _hang_up(app: web.Application) -> None:

@@ -22,7 +22,7 @@ function stage(context) {
   const canvas = { width: 0, height: 0, getContext: () => ({ drawImage: (bitmap) => assert.ok(open.has(bitmap), "drawn after close") }) };
   const player = new Player(canvas, null, ({ header }) => drawn.push(header.seq));
   const settle = () => new Promise((resolve) => setImmediate(resolve));
-  const picture = (seq) => ({ header: { seq }, painted: seq, source: null });
+  const picture = (seq) => ({ header: { seq, w: 8, h: 6 }, painted: seq, source: null, chunk: null });
   return { player, canvas, decodes, frames, drawn, open, settle, picture, tick: () => frames.splice(0).forEach((frame) => frame()) };
 }
 
@@ -81,11 +81,11 @@ test("after stop nothing is drawn and no bitmap stays open", async (context) => 
   assert.equal(decodes.length, 1);
 });
 
-test("the canvas takes the picture's size", async (context) => {
+test("the canvas is as large as the painting, whatever size it was sent in", async (context) => {
   const { player, canvas, decodes, settle, picture, tick } = stage(context);
   player.offer(picture(1));
   decodes[0].done();
   await settle();
   tick();
-  assert.deepEqual([canvas.width, canvas.height], [4, 3]);
+  assert.deepEqual([canvas.width, canvas.height], [8, 6]);
 });

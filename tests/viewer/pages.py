@@ -32,6 +32,7 @@ class Shown:
     header: dict[str, Any]
     painted: bytes
     source: bytes
+    kind: int = 2
 
 
 class Tab:
@@ -94,12 +95,12 @@ class Tab:
 
 def _read(data: bytes) -> Shown:
     kind, length = struct.unpack_from("<BH", data)
-    assert kind == 2
+    assert kind in (2, 3)
     header = json.loads(data[3 : 3 + length])
     painted = data[3 + length :][: header["size"]]
     source = data[3 + length + header["size"] :]
     assert len(source) == header["source_size"]
-    return Shown(header, painted, source)
+    return Shown(header, painted, source, kind)
 
 
 @dataclass(frozen=True, slots=True)

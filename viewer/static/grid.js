@@ -42,6 +42,12 @@ export class Grid {
     }
   }
 
+  /** How wide a tile is in device pixels, in steps of 64, so that a dragged window does not change it all the time. */
+  get tileWidth() {
+    const tile = [...this.#tiles.values()][0];
+    return Math.ceil(((tile?.canvas.clientWidth ?? 0) * devicePixelRatio) / 64) * 64;
+  }
+
   /** The tiles' canvases in their order. */
   get canvases() {
     return [...this.#tiles.values()].map((tile) => tile.canvas);

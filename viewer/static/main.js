@@ -15,10 +15,12 @@ import { mayCapture } from "./throttle.js";
 import { openPanel, togglePanel, wirePanels } from "./panels.js";
 import { load } from "./prefs.js";
 import { cameraFrame, readPicture } from "./protocol.js";
+import { LinePanel, Traffic } from "./line_panel.js";
 import { Screen } from "./screen.js";
 import { Connection } from "./socket.js";
 import { Sources } from "./sources.js";
 import { LIVE } from "./stream_states.js";
+import { supported } from "./video_support.js";
 import { PageState } from "./state.js";
 import { View } from "./view.js";
 import { Grid } from "./grid.js";
@@ -27,23 +29,33 @@ const painting = /** @type {HTMLCanvasElement} */ ($("painting"));
 const source = /** @type {HTMLCanvasElement} */ ($("source"));
 const prefs = load();
 let lastSent = 0;
-// One after the other, so that pictures stay in order; the server has at most two of a stream on their way.
+const wantedVideo = new URLSearchParams(location.search).get("video") ?? "";
+const traffic = new Traffic();
+const linePanel = new LinePanel();
+linePanel.isWanted = !["", "off"].includes(wantedVideo);
+// One after the other, so that pictures stay in order; the server has only so many of a stream on their way.
 let reading = Promise.resolve();
 
 const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
-  onOpen: () => studio.setLink(LIVE),
-  onMessage: (message) => studio.receive(message),
+  onOpen: () => {
+    void introduce();
+    studio.setLink(LIVE);
+  },
+  onMessage: (message) => (message.type === "line" ? linePanel.receive(message) : studio.receive(message)),
   onBinary: (message) => {
-    reading = reading.then(() => readPicture(message)).then(
+    const arrivedAt = performance.now();
+    traffic.received(arrivedAt, message.size);
+    reading = reading.then(() => readPicture(message, arrivedAt)).then(
       (picture) => screen.offer(picture),
       (error) => notify(`A picture could not be read: ${error.message}`, { isBad: true }),
     );
   },
   onState: (state) => state !== LIVE && studio.setLink(state),
 });
-const studio = new PageState((message) => connection.send(message));
+const studio = new PageState((message) => connection.send(message), () => wall.tileWidth);
 const screen = new Screen(painting, source, {
-  ack: (stream, seq, delayMs) => connection.send({ type: "drawn", stream, seq, delay_ms: delayMs }),
+  ack: (stream, seq, delayMs, heldMs) => connection.send({ type: "drawn", stream, seq, delay_ms: delayMs, held_ms: heldMs }),
+  lost: (stream) => connection.send({ type: "key", stream }),
   drawn: ({ header }) => {
     studio.drawn(header.stream, header.style);
     if (!studio.isGrid) view.drawn(header);
@@ -55,7 +67,9 @@ const camera = new Camera({
   onFrame: (jpeg, capturedMs) => {
     lastSent = performance.now();
     // Whole milliseconds come back as the picture's pts exactly.
-    connection.sendBinary(cameraFrame(Math.round(capturedMs), jpeg));
+    const message = cameraFrame(Math.round(capturedMs), jpeg);
+    traffic.sent(lastSent, message.size);
+    connection.sendBinary(message);
   },
   onEnd: () => {
     sources.stop();
@@ -85,6 +99,14 @@ const recorder = new Recorder(
 );
 new Batch(studio);
 
+/** Say what this page decodes; "off": nothing, and have everything as painted, as programs do. */
+async function introduce() {
+  if (wantedVideo === "off") return;
+  const video = await supported("VideoDecoder", { optimizeForLatency: true }, wantedVideo);
+  linePanel.hasVideo = video.length > 0;
+  connection.send({ type: "can", video, always: wantedVideo !== "" });
+}
+
 /** Draw what is wanted now. */
 function arrange() {
   const canvases = wall.hang(studio.isGrid);
@@ -103,6 +125,7 @@ function tick() {
   view.read(reading, recorder.length);
   wall.tell((name) => screen.read(name, now));
   insight.tick(reading);
+  linePanel.tick(stream, traffic.read(now));
 }
 
 const shoot = () => {

@@ -5,6 +5,8 @@
 
 export const CAMERA_FRAME = 1;
 export const PICTURE = 2;
+/** As `PICTURE`, its painting a chunk of video. */
+export const CODED_PICTURE = 3;
 /** A header is about 220 bytes; one read of this size takes all of it. */
 const HEAD_BYTES = 1024;
 
@@ -23,9 +25,16 @@ const HEAD_BYTES = 1024;
  * @property {number} encode_ms
  * @property {string} style
  * @property {string} worker
+ * @property {string} [codec] "jpeg", or WebCodecs' name of it; absent: the JPEG as it was painted
+ * @property {boolean} [key] the chunk needs none before it
+ * @property {number} [coded_w] as it was sent, smaller than `w` on a thin line
+ * @property {number} [coded_h]
  */
 
-/** @typedef {{header: Header, painted: Blob, source: Blob | null}} Picture */
+/**
+ * `chunk`: the painting as a piece of video, null for a JPEG; `arrivedAt`: when it came out of the socket, ms.
+ * @typedef {{header: Header, painted: Blob, source: Blob | null, chunk: ArrayBuffer | null, arrivedAt: number, bytes: number}} Picture
+ */
 
 /**
  * Return a camera frame as one message: kind, float64 LE capture time, JPEG.
@@ -42,11 +51,12 @@ export function cameraFrame(capturedMs, jpeg) {
 /**
  * Read a picture message. Throws `RangeError` for what is none.
  * @param {Blob} message
+ * @param {number} arrivedAt
  * @returns {Promise<Picture>}
  */
-export async function readPicture(message) {
+export async function readPicture(message, arrivedAt = 0) {
   let bytes = new Uint8Array(await message.slice(0, HEAD_BYTES).arrayBuffer());
-  if (bytes.length < 3 || bytes[0] !== PICTURE) throw new RangeError(`message of kind ${bytes[0]}`);
+  if (bytes.length < 3 || ![PICTURE, CODED_PICTURE].includes(bytes[0])) throw new RangeError(`message of kind ${bytes[0]}`);
   const end = 3 + new DataView(bytes.buffer).getUint16(1, true);
   if (end > bytes.length) bytes = new Uint8Array(await message.slice(0, end).arrayBuffer());
   const header = /** @type {Header} */ (JSON.parse(new TextDecoder().decode(bytes.subarray(3, end))));
@@ -54,6 +64,9 @@ export async function readPicture(message) {
   if (sourceAt + header.source_size !== message.size) throw new RangeError("message is cut short");
   return {
     header,
+    arrivedAt,
+    bytes: message.size,
+    chunk: bytes[0] === CODED_PICTURE ? await message.slice(end, sourceAt).arrayBuffer() : null,
     painted: message.slice(end, sourceAt, "image/jpeg"),
     source: header.source_size > 0 ? message.slice(sourceAt, message.size, "image/jpeg") : null,
   };

@@ -8,7 +8,7 @@ import { Player } from "./player.js";
 import { Meter } from "./stats.js";
 
 /** @typedef {import("./protocol.js").Picture} Picture */
-/** @typedef {{ack: (stream: string, seq: number, delayMs: number | null) => void, drawn: (picture: Picture) => void, isOwn: (stream: string) => boolean}} ScreenCallbacks */
+/** @typedef {{ack: (stream: string, seq: number, delayMs: number | null, heldMs: number) => void, lost: (stream: string) => void, drawn: (picture: Picture) => void, isOwn: (stream: string) => boolean}} ScreenCallbacks */
 
 export class Screen {
   /** stream → what was drawn lately @type {Map<string, Meter>} */ meters = new Map();
@@ -24,7 +24,7 @@ export class Screen {
    */
   constructor(painting, source, callbacks) {
     this.#on = callbacks;
-    this.#main = new Player(painting, source, (picture, at) => this.#drawn(picture, at));
+    this.#main = new Player(painting, source, (picture, at) => this.#drawn(picture, at), callbacks.lost);
   }
 
   /** Show one stream on the large canvas; the last picture stays until the next one comes. @param {string} stream "": none */
@@ -39,7 +39,7 @@ export class Screen {
     this.#keepTiles(tiles);
     for (const [stream, canvas] of tiles) {
       if (this.#tiles.has(stream)) continue;
-      this.#tiles.set(stream, new Player(canvas, null, (picture, at) => this.#drawn(picture, at)));
+      this.#tiles.set(stream, new Player(canvas, null, (picture, at) => this.#drawn(picture, at), this.#on.lost));
     }
   }
 
@@ -82,7 +82,7 @@ export class Screen {
     let meter = this.meters.get(stream);
     if (!meter) this.meters.set(stream, (meter = new Meter()));
     meter.add({ at, delay });
-    this.#on.ack(stream, seq, delay);
+    this.#on.ack(stream, seq, delay, Math.max(0, at - picture.arrivedAt));
     this.#on.drawn(picture);
   }
 }

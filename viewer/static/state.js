@@ -31,12 +31,12 @@ export class PageState extends EventTarget {
   /** by stream; `why` nobody paints it @type {Map<string, {state: string, why: string}>} */ #states = new Map();
   #missed = 0;
   #sent = { camera: "", watch: "" };
-  #send;
+  #send; #tileWidth;
 
-  /** @param {(message: object) => void} send */
-  constructor(send) {
+  /** @param {(message: object) => void} send @param {() => number} tileWidth how wide a tile is, in device pixels */
+  constructor(send, tileWidth = () => 0) {
     super();
-    this.#send = send;
+    [this.#send, this.#tileWidth] = [send, tileWidth];
   }
 
   /** Streams shown now: style or stream name → stream. @returns {Map<string, string>} */
@@ -99,8 +99,7 @@ export class PageState extends EventTarget {
     this.#changed();
   }
 
-  /** @param {boolean} isComparing */
-  setCompare(isComparing) {
+  setCompare(/** @type {boolean} */ isComparing) {
     this.isComparing = isComparing;
     this.#changed();
   }
@@ -186,7 +185,8 @@ export class PageState extends EventTarget {
     const styles = this.isGrid ? this.styles.map((style) => style.name) : [this.style];
     const camera = isOn ? { type: "camera", styles, ...this.#lookFields() } : { type: "camera_off" };
     const streams = this.#isAsleep ? [] : [...this.shown.values()];
-    const watch = { type: "watch", streams, compare: this.isComparing && !this.isGrid };
+    const width = this.isGrid && this.#tileWidth() ? { width: this.#tileWidth() } : {};
+    const watch = { type: "watch", streams, compare: this.isComparing && !this.isGrid, ...width };
     if (isOn || this.#sent.camera) this.#sent.camera = this.#once(camera, this.#sent.camera);
     if (streams.length || this.#sent.watch) this.#sent.watch = this.#once(watch, this.#sent.watch);
   }

@@ -19,6 +19,7 @@ from pipeline.flow.worker_health import older_workers, why_nobody_paints
 from pipeline.protocol.records import StreamRecord
 from viewer.broadcast import Broadcast
 from viewer.ports import Atelier, Intake
+from viewer.web.coders import Coders
 from viewer.web.limits import PageLimits
 from viewer.web.security import Access
 from viewer.web.stats import StreamStats
@@ -73,6 +74,7 @@ class AppState:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.stats = StreamStats()
+        self.coders = Coders()
         self.pages: set[PageConnection] = set()
         #: Streams of page cameras: seen by the page they belong to, and by whoever it gives a signed link.
         self.owners: dict[str, PageConnection] = {}

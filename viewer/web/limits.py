@@ -24,6 +24,8 @@ class PageLimits:
     watched: int = 12
     #: Pictures of one stream sent and not yet drawn: one on its way while one is drawn.
     unacked: int = 2
+    #: On a long line: 24 FPS over a round trip of a second.
+    most_unacked: int = 26
 
     def for_page(self) -> dict[str, float]:
         """Return them as the page reads them."""

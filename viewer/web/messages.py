@@ -6,6 +6,7 @@ Whatever does not fit is refused with `WireError`, whose text goes back to the p
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,23 +14,26 @@ from pipeline.errors import WireError
 from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
 from pipeline.protocol.wire import MAX_NAME
 from viewer.broadcast import Shot
+from viewer.picture_coder import PageCodec
 from viewer.web.stats import work_ms
 
 PROTOCOL_VERSION = 1
-CAMERA_PICTURE, PAINTED_PICTURE = 1, 2
+CAMERA_PICTURE, PAINTED_PICTURE, CODED_PICTURE = 1, 2, 3
 # Kind, then the page's own clock in ms as float64.
 _CAMERA_HEAD = struct.Struct("<Bd")
 _PAINTED_HEAD = struct.Struct("<BH")
 _MAX_CLOCK_MS = 1e15
 _MAX_LIST = 32
+_MAX_WIDTH_PX = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class WatchStreams:
-    """Watch these streams and no other."""
+    """Watch these streams and no other; `width_px`: how wide each is shown, None: as wide as it is."""
 
     streams: tuple[str, ...]
     compare: bool
+    width_px: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,28 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A picture is on the screen. `delay_ms`: capture to drawn on the page's clock, None for a foreign stream."""
+    """A picture is on the screen. `delay_ms`: capture to drawn on the page's clock, None for a foreign stream;
+    `held_ms`: of that since it came out of the socket."""
 
     stream: str
     seq: int
     delay_ms: float | None
+    held_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanDecode:
+    """This page adapts to its line, and decodes these codecs, best first; `always`: it wants coded pictures anyway."""
+
+    codecs: tuple[PageCodec, ...]
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWanted:
+    """A stream's pictures cannot be decoded without a key frame."""
+
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +92,7 @@ class CameraPicture:
     jpeg: bytes
 
 
-Said = WatchStreams | CameraOn | CameraOff | Wish | Drawn
+Said = WatchStreams | CameraOn | CameraOff | Wish | Drawn | CanDecode | KeyWanted
 
 
 def read_text(text: str) -> Said:
@@ -84,7 +105,7 @@ def read_text(text: str) -> Said:
         raise WireError("message is not an object")
     match fields.get("type"):
         case "watch":
-            return WatchStreams(_names(fields, "streams"), _flag(fields, "compare"))
+            return WatchStreams(_names(fields, "streams"), _flag(fields, "compare"), _width(fields))
         case "camera":
             return CameraOn(_names(fields, "styles"), _look(fields))
         case "camera_off":
@@ -92,9 +113,15 @@ def read_text(text: str) -> Said:
         case "wish":
             return Wish(_name(fields.get("stream"), "stream"), _name(fields.get("style"), "style"), _look(fields))
         case "drawn":
-            return Drawn(_name(fields.get("stream"), "stream"), _seq(fields), _delay(fields))
+            return Drawn(_name(fields.get("stream"), "stream"), _seq(fields), _delay(fields), _held(fields))
+        case "can":
+            known = {codec.value: codec for codec in PageCodec if codec is not PageCodec.MJPEG}
+            codecs = tuple(known[name] for name in _names(fields, "video") if name in known)
+            return CanDecode(codecs, _flag(fields, "always"))
+        case "key":
+            return KeyWanted(_name(fields.get("stream"), "stream"))
         case _:
-            raise WireError("message type is not one of watch, camera, camera_off, wish, drawn")
+            raise WireError("message type is not one of watch, camera, camera_off, wish, drawn, can, key")
 
 
 def read_picture(data: bytes) -> CameraPicture:
@@ -107,19 +134,21 @@ def read_picture(data: bytes) -> CameraPicture:
     return CameraPicture(round(captured_ms), data[_CAMERA_HEAD.size :])
 
 
-def pack_shot(shot: Shot) -> bytes:
-    """Return a painted picture as the page gets it."""
-    frame, stages = shot.frame, shot.stages
+def pack_picture(
+    kind: int, shot: Shot, painted: bytes, source: bytes, *, coding: Mapping[str, object] | None = None
+) -> bytes:
+    """Return a picture as the page gets it: `painted` and `source` as they came off the wire, or coded by `coding`."""
+    stages, frame = shot.stages, shot.frame
     header = json.dumps(
         {
             "stream": shot.stream, "seq": frame.seq, "pts": frame.pts, "w": frame.width, "h": frame.height,
-            "size": len(frame.data), "source_size": len(shot.source), "queue_ms": queue_ms(shot),
+            "size": len(painted), "source_size": len(source), "queue_ms": queue_ms(shot),
             "decode_ms": stages.decode_ms, "paint_ms": stages.paint_ms, "encode_ms": stages.encode_ms,
-            "style": stages.style, "worker": stages.worker,
+            "style": stages.style, "worker": stages.worker, **(coding or {}),
         },
         separators=(",", ":"),
     ).encode()  # fmt: skip
-    return b"".join((_PAINTED_HEAD.pack(PAINTED_PICTURE, len(header)), header, frame.data, shot.source))
+    return b"".join((_PAINTED_HEAD.pack(kind, len(header)), header, painted, source))
 
 
 def queue_ms(shot: Shot) -> int:
@@ -177,6 +206,22 @@ def _delay(fields: dict[str, Any]) -> float | None:
     if number is None or number < 0:
         raise WireError("delay_ms is not a time")
     return number
+
+
+def _held(fields: dict[str, Any]) -> float:
+    held = _number(fields.get("held_ms", 0.0))
+    if held is None or held < 0:
+        raise WireError("held_ms is not a time")
+    return held
+
+
+def _width(fields: dict[str, Any]) -> int | None:
+    width = fields.get("width")
+    if width is None:
+        return None
+    if not isinstance(width, int) or isinstance(width, bool) or not 0 < width <= _MAX_WIDTH_PX:
+        raise WireError(f"width is not a number of pixels from 1 to {_MAX_WIDTH_PX}")
+    return width
 
 
 def _number(value: object) -> float | None:

@@ -12,12 +12,13 @@ _FORGET_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A picture on its way: when it was sent (monotonic), its capture time and how long the worker had it."""
+    """A picture on its way: when it was sent (monotonic), its capture time, how long the worker had it, its size."""
 
     seq: int
     at_s: float
     pts: int
     inside_ms: float
+    size_bytes: int = 0
 
 
 class SendWindow:
@@ -27,20 +28,21 @@ class SendWindow:
         self._unacked = unacked
         self._sent: deque[Sent] = deque()
 
-    def has_room(self, now_s: float) -> bool:
-        """Whether one more may be sent."""
+    def has_room(self, now_s: float, unacked: int | None = None) -> bool:
+        """Whether one more may be sent; `unacked`: how many there may be now, on a long line more than usual."""
         while self._sent and now_s - self._sent[0].at_s > _FORGET_S:
             self._sent.popleft()
-        return len(self._sent) < self._unacked
+        return len(self._sent) < (self._unacked if unacked is None else unacked)
 
     def put(self, sent: Sent) -> None:
         """Note a picture as sent."""
         self._sent.append(sent)
 
-    def drawn(self, seq: int) -> Sent | None:
-        """Take `seq` as drawn, and what was sent before it as overtaken; return it, None when it is not on its way."""
+    def drawn(self, seq: int) -> list[Sent]:
+        """Take `seq` as drawn and what was sent before it as overtaken; return them, it last. Empty: not on its way."""
         if all(sent.seq != seq for sent in self._sent):
-            return None
-        while (sent := self._sent.popleft()).seq != seq:
-            pass
-        return sent
+            return []
+        done = [self._sent.popleft()]
+        while done[-1].seq != seq:
+            done.append(self._sent.popleft())
+        return done

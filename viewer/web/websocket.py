@@ -18,26 +18,25 @@ from pipeline.errors import PipelineError, UsageError, WireError
 from viewer.broadcast import Watch, WatchCounters
 from viewer.web.app_state import AppState
 from viewer.web.camera import Camera
+from viewer.web.delivery import Delivery
 from viewer.web.limits import Bucket
 from viewer.web.messages import (
     PROTOCOL_VERSION,
     CameraOff,
     CameraOn,
+    CanDecode,
     Drawn,
+    KeyWanted,
     Said,
     WatchStreams,
     Wish,
-    inside_ms,
-    pack_shot,
     read_picture,
     read_text,
 )
-from viewer.web.send_window import SendWindow, Sent
 from viewer.web.stream_state import Signs, State, judge
 from viewer.web.wakeup import waker
 
 log = logging.getLogger(__name__)
-
 
 _NOTHING = WatchCounters(0, 0, 0, 0)
 
@@ -45,7 +44,6 @@ _NOTHING = WatchCounters(0, 0, 0, 0)
 @dataclass(slots=True)
 class _Watching:
     watch: Watch
-    send_window: SendWindow
     compare: bool
     shown_s: float | None = None
     counted: WatchCounters = _NOTHING
@@ -63,6 +61,8 @@ class Page:
         self._wake_up = waker(self._wake)
         self._watching: dict[str, _Watching] = {}
         self._camera = Camera(app_state, self)
+        self._delivery = Delivery(app_state.coders, self._limits)
+        self._is_ping_due = True
         # Newest wins here too: a page that does not read gets the latest of each kind, not a backlog.
         self._texts: dict[str, str] = {}
         now_s = time.monotonic()
@@ -86,6 +86,7 @@ class Page:
             with suppress(asyncio.CancelledError):
                 await pump
             self._leave(set(self._watching))
+            self._delivery.close()
             await self._camera.close()
 
     def on_refresh(self) -> None:
@@ -97,6 +98,8 @@ class Page:
             watching.counted = now
         self._say("streams", {"streams": app_state.cards(self)})
         self._say("stats", app_state.report())
+        self._say("line", self._delivery.report())
+        self._is_ping_due = True
         self._judge()
 
     async def hang_up(self) -> None:
@@ -110,6 +113,10 @@ class Page:
         try:
             if message.type is WSMsgType.BINARY:
                 self._take_picture(message.data)
+            elif message.type is WSMsgType.PONG:
+                self._delivery.ponged(message.data, time.monotonic())
+            elif message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
             elif message.type is WSMsgType.TEXT:
                 if len(message.data) > self._limits.text_bytes:
                     raise WireError(f"message of {len(message.data)} bytes; at most {self._limits.text_bytes}")
@@ -135,6 +142,10 @@ class Page:
                 await self._close_camera()
             case Wish():
                 await self._wish(said)
+            case CanDecode():
+                self._delivery.introduce(said)
+            case KeyWanted():
+                self._delivery.renew(said.stream)
 
     def _take_picture(self, data: bytes) -> None:
         if not self._pictures.take(time.monotonic()):
@@ -142,12 +153,11 @@ class Page:
         self._camera.offer(read_picture(data))
 
     def _note_drawn(self, drawn: Drawn) -> None:
-        watching = self._watching.get(drawn.stream)
-        sent = watching.send_window.drawn(drawn.seq) if watching else None
+        now_s = time.monotonic()
+        sent = self._delivery.drawn(drawn.stream, drawn.seq, drawn.held_ms / 1000, now_s)
         if sent is None:
             return
         self._wake.set()
-        now_s = time.monotonic()
         durations = {"return": (now_s - sent.at_s) * 1000}
         arrived_s = self._camera.arrived_s(drawn.stream, sent.pts)
         if arrived_s is not None and drawn.delay_ms is not None:
@@ -161,6 +171,7 @@ class Page:
             raise UsageError(f"{len(wanted.streams)} streams at once; at most {self._limits.watched}")
         allowed = [stream for stream in wanted.streams if self._app_state.may_watch(stream, self)]
         self._leave(self._watching.keys() - set(allowed))
+        self._delivery.width_px = wanted.width_px
         for stream in allowed:
             self._join(stream, compare=wanted.compare)
         self._judge()
@@ -206,6 +217,9 @@ class Page:
             await self._socket.close(code=1011)
 
     async def _send_waiting(self) -> None:
+        if self._is_ping_due:
+            self._is_ping_due = False
+            await self._socket.ping(self._delivery.ping(time.monotonic()))
         while self._texts:
             await self._socket.send_str(self._texts.pop(next(iter(self._texts))))
         for stream in tuple(self._watching):
@@ -213,17 +227,22 @@ class Page:
 
     async def _send_newest(self, stream: str) -> None:
         watching, now_s = self._watching.get(stream), time.monotonic()
-        if watching is None or not watching.send_window.has_room(now_s):
+        if watching is None or not self._delivery.has_room(stream, now_s):
             return
         shot = watching.watch.take()
         if shot is None:
             return
-        watching.send_window.put(Sent(shot.frame.seq, now_s, shot.frame.pts, inside_ms(shot)))
+        try:
+            messages = await self._delivery.messages(stream, shot, now_s, fps=self._app_state.stats.fps_of(stream))
+        except WireError as error:
+            log.warning("stream=%s seq=%d is not shown: %s", stream, shot.frame.seq, error)
+            return
         watching.shown_s = now_s
         self._app_state.stats.note_shown(stream, shot.stages)
         if watching.state is not State.LIVE:
             self._judge()
-        await self._socket.send_bytes(pack_shot(shot))
+        for message in messages:
+            await self._socket.send_bytes(message)
 
     def _say(self, kind: str, fields: Mapping[str, object], *, key: str = "") -> None:
         self._texts[key or kind] = json.dumps({"type": kind, **fields}, separators=(",", ":"))
@@ -257,7 +276,8 @@ class Page:
         watching = self._watching.get(stream)
         if watching is None:
             watch = self._broadcast.watch(stream, self._wake_up)
-            watching = self._watching[stream] = _Watching(watch, SendWindow(self._limits.unacked), compare=False)
+            watching = self._watching[stream] = _Watching(watch, compare=False)
+            self._delivery.join(stream)
         if watching.compare is not compare:
             watching.compare = compare
             self._broadcast.compare(stream, compare)
@@ -266,6 +286,7 @@ class Page:
         for stream in streams & self._watching.keys():
             watching = self._watching.pop(stream)
             watching.watch.close()
+            self._delivery.leave(stream)
             if watching.compare:
                 self._broadcast.compare(stream, False)
 
