@@ -117,7 +117,10 @@ def _commit(rest: str, materials: Path) -> Painter:
             made.mkdir()
             write_pictures(photos, given)
             command = [sys.executable, "-c", _PAINT_FOLDER, str(export.resolve()), str(given), str(made)]
-            subprocess.run(command, cwd=tree, check=True)
+            try:
+                subprocess.run(command, cwd=tree, check=True)
+            except subprocess.CalledProcessError as error:
+                raise UsageError(f"the code of commit {commit} cannot paint here: see above") from error
             return {name: read_bgr(made / f"{name}.png") for name in photos}
 
     return Painter(rest, paint, painting_of(style, materials))

@@ -106,13 +106,13 @@ def write(
     key: Key, matches: Sequence[Match], photos: Mapping[str, Mapping[str, Pixels]], folder: Path, *, thumbnails: bool
 ) -> Path:
     """Paint, write the sheets and the questions into `folder`, and the key beside it; gives the key's path."""
-    folder.mkdir(parents=True, exist_ok=True)
     painters = {painter.word: painter for match in matches for painter in (match.first, match.second)}
     painted = {
         (word, name): painter.paint(photos[name])
         for word, painter in painters.items()
         for name in {match.photos for match in matches if word in (match.first.word, match.second.word)}
     }
+    folder.mkdir(parents=True, exist_ok=True)
     for pair in key.pairs:
         a, b = (painted[word, pair.photos][pair.photo] for word in (pair.a, pair.b))
         paintings = [painters[word].painting for word in (pair.a, pair.b)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks import pair_sheets, pair_votes
 from benchmarks.judged_photos import SETS, dark
 from benchmarks.pair_painters import painter_of, write_pictures
+from benchmarks.style_measures import Pixels
 from pipeline.errors import UsageError
 from training.train import MATERIALS
 
@@ -37,12 +38,17 @@ def sheets(given: argparse.Namespace) -> None:
         raise UsageError("--thumbnails needs a painting for both sides; a built-in style's is named as lite:7@FILE")
     pictures = {name: SETS[name](given.materials) for name in given.photos}
     if given.only:
-        pictures = {
-            name: {photo: found[photo] for photo in found if photo in given.only} for name, found in pictures.items()
-        }
+        pictures = _only(pictures, given.only)
     key = pair_sheets.draw_up(matches, {name: list(found) for name, found in pictures.items()}, given.seed)
     path = pair_sheets.write(key, matches, pictures, given.out, thumbnails=given.thumbnails)
     print(f"{len(key.pairs)} sheets and questions.txt in {given.out}; the key is {path}")  # noqa: T201
+
+
+def _only(pictures: dict[str, dict[str, Pixels]], wanted: Sequence[str]) -> dict[str, dict[str, Pixels]]:
+    if unknown := set(wanted) - {photo for found in pictures.values() for photo in found}:
+        there = ", ".join(photo for found in pictures.values() for photo in found)
+        raise UsageError(f"no photo {', '.join(sorted(unknown))} in these sets; there are {there}")
+    return {name: {photo: found[photo] for photo in found if photo in wanted} for name, found in pictures.items()}
 
 
 def score(given: argparse.Namespace) -> None:

@@ -168,6 +168,22 @@ def test_results_say_number_and_kind_of_the_judges(tmp_path: Path) -> None:
     assert "two painters" in (tmp_path / "out" / "pairs.md").read_text()
 
 
+def test_a_photo_that_is_in_no_set_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = _folder(tmp_path / "dark", 40)
+    command = ["--materials", str(_photos(tmp_path)), "sheets", str(tmp_path / "out"), "--match", dark, dark]
+    with pytest.raises(SystemExit) as ended:
+        pairs.main([*command, "--only", "horse", "unicorn"])
+    assert ended.value.code == 2
+    assert "no photo unicorn in these sets; there are astronaut" in capsys.readouterr().err
+    (tmp_path / "dark" / "horse.png").unlink()
+    with pytest.raises(SystemExit):
+        pairs.main(command)
+    assert "lacks horse.png" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
