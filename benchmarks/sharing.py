@@ -23,7 +23,7 @@ from jobs.paint_job import PaintJob
 from pipeline.errors import Stopped
 from pipeline.process.config import settings
 from pipeline.protocol.codec import encode
-from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
+from pipeline.protocol.frame import Codec, Frame, Landmark, Look, StreamInfo
 from pipeline.protocol.wire import Limits, unpack_frame
 from pipeline.server.broker import Broker, open_broker
 from producer.live import Channel, LiveFeed
@@ -51,7 +51,7 @@ class EndlessFile:
 
     info = StreamInfo(_SIZE[1], _SIZE[0], Fraction(1, 25), rate=Fraction(25), frames=1_000_000)
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         """Yield frames for as long as they are taken."""
         for seq in range(start, 1_000_000):
             yield Frame(seq, seq, np.full(_SIZE, seq % 256, np.uint8))
@@ -65,6 +65,10 @@ class Times:
 
     def __init__(self) -> None:
         self.at_s: list[float] = []
+
+    def landmark(self) -> Landmark | None:
+        """Nothing is sought here."""
+        return None
 
     def next_seq(self) -> int:
         """Begin at the beginning."""

@@ -172,7 +172,7 @@ class PaintJob:
         """Yield what is to be painted; those that are not written only once there is one that is: a film that is whole
         waits for nobody to paint."""
         ready: list[Frame] = []
-        for frame in self._source.frames(self._start):
+        for frame in self._source.frames(self._start, self._sink.landmark()):
             if self._smoother:
                 self._smoother.add(frame)
             ready.append(frame)

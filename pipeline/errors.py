@@ -48,6 +48,10 @@ class PhotosUnreadable(SourceError):
         return f"{len(self.reasons)} of {self.total} photos cannot be read: {named}{more}"
 
 
+class SourceOver(PipelineError, EOFError):
+    """A live source ended for good and not as it should have: opening it again would end the same way."""
+
+
 class SinkError(PipelineError, OSError):
     """The output cannot be written: disk full, folder removed."""
 

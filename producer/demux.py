@@ -1,26 +1,24 @@
-"""What a video container says and holds: opening, reading to a break, finding frames by number, which way is up.
+"""What a video container says and holds: opening, decoding to a break, times of pictures, length.
 
-Invariant: `packets` gives every picture that can be decoded before it says, once and at the end, that the file broke.
+Invariant: `decode_frames` gives every picture that can be decoded before it says, once, that the file broke.
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import insort
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import Protocol
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
 import av
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.sidedata import Type
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.errors import UsageError
 from pipeline.ffmpeg import file_url, picture_track
@@ -31,28 +29,34 @@ _DECODER_THREADS = 2
 _STATES_LENGTH = frozenset({"matroska,webm", "avi", "asf"})
 # A file shorter than its header says by more than this is truncated; tracks often end some packets early.
 _LENGTH_SLACK_S = Fraction(1, 2)
+# Its index is made by seeking, with times of its own.
+_GUESSED_INDEX = "asf"
+# AVI: `_DecodingClock` says why.
+_WITHOUT_PTS = frozenset({"avi"})
+# Formats that are sought in at once, by an index of keyframes.
+_WITH_INDEX = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+# Behind the end of any file, in ticks of any time base.
+_FAR_TICKS = 1 << 60
+# FFmpeg's AVFMT_TS_DISCONT: broadcast formats, whose clock may start anew.
+_CLOCK_STARTS_ANYWHERE = 0x0200
 # Frames a decoder may hold back for reordering: the most any codec here allows (H.264 and HEVC: 16).
 _MAX_REORDER = 16
 
 
 class BrokenRead(Exception):
-    """A file ended early or holds damaged packets. `at_pts`: the first one's pts, where known."""
+    """A file ended early, or `count` of its packets are damaged. `at_pts`: where that begins, None where unknown."""
 
-    def __init__(self, reason: str, at_pts: int | None = None) -> None:
+    def __init__(self, reason: str, at_pts: int | None = None, *, ends_early: bool = False) -> None:
         super().__init__(reason, at_pts)
-        self.reason, self.at_pts = reason, at_pts
+        self.reason, self.at_pts, self.ends_early, self.count = reason, at_pts, ends_early, 1
+
+    def again(self) -> "BrokenRead":
+        """Count one more damaged packet."""
+        self.count += 1
+        return self
 
     def __str__(self) -> str:
-        return self.reason
-
-
-@dataclass(frozen=True, slots=True)
-class DisplayMatrix:
-    """How decoded rows and columns are to be shown: axes swapped first, then mirrored."""
-
-    swaps_axes: bool
-    mirrors_x: bool
-    mirrors_y: bool
+        return self.reason if self.count == 1 else f"{self.reason}, and at {self.count - 1} places more"
 
 
 @contextmanager
@@ -73,58 +77,131 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode from where the container stands to its end. Raises `BrokenRead` after a broken file's last picture."""
+def decode_frames(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int | None, VideoFrame]]:
+    """Decode from where the container stands to its end: (pts, None where nothing says it; picture).
+
+    Raises `BrokenRead` after the last picture of a file that is damaged or ends early.
+    """
     broken: BrokenRead | None = None
     last_stamp: int | None = None
     end_s = Fraction(0)
+    clock = _DecodingClock() if container.format.name in _WITHOUT_PTS else _OwnClock()
     try:
         for packet in container.demux():
             end_s = max(end_s, _end_s(packet))
             if packet.stream is not stream:
                 continue
             if packet.size:
-                last_stamp = max(filter(None, (last_stamp, packet.dts, packet.pts)), default=last_stamp)
-            try:
-                # A damaged packet decodes to grey mush, which is not the file's picture.
-                pictures = [] if packet.is_corrupt else packet.decode()
-            except av.FFmpegError as error:
-                broken = broken or BrokenRead(_reason(error), packet.pts)
-                continue
-            if packet.is_corrupt:
-                broken = broken or BrokenRead("damaged data", packet.pts)
-            yield from (picture for picture in pictures if isinstance(picture, VideoFrame))
+                stamps = (last_stamp, packet.dts, packet.pts)
+                last_stamp = max((stamp for stamp in stamps if stamp is not None), default=None)
+            pictures, reason = _decoded(packet, clock)
+            yield from ((clock.stamp(picture), picture) for picture in pictures)
+            if reason:
+                broken = broken.again() if broken else BrokenRead(reason, packet.pts)
     except av.FFmpegError as error:
-        broken = broken or BrokenRead(_reason(error))
-    if broken is None and _ends_early(container, stream, last_stamp, end_s):
-        broken = BrokenRead("the file ends too early")
+        # What the decoder holds back was read before the error.
+        yield from ((clock.stamp(picture), picture) for picture in _held_back(stream))
+        broken = BrokenRead(_reason(error), last_stamp, ends_early=True)
+    if not (broken and broken.ends_early) and _ends_early(container, stream, last_stamp, end_s):
+        broken = BrokenRead("the file ends too early", broken.at_pts if broken else last_stamp, ends_early=True)
     if broken is not None:
         raise broken
 
 
-def pts_at(path: Path, number: int, low: int | None) -> int | None:
-    """Return the pts of frame `number`, counted from `low` on, or None where only decoding would tell.
+def _decoded(packet: "Packet[Stream]", clock: "_Clock") -> tuple[list[VideoFrame], str]:
+    """Return a packet's pictures, and what was wrong with it."""
+    # A damaged packet decodes to grey mush, which is not the file's picture.
+    if packet.is_corrupt:
+        return [], "damaged data"
+    if packet.size:
+        clock.feed(packet)
+    try:
+        return [picture for picture in packet.decode() if isinstance(picture, VideoFrame)], ""
+    except av.FFmpegError as error:
+        clock.lose(packet)
+        return [], _reason(error)
 
-    Reads packet headers only: a packet is a frame as long as all have their own pts and none is hidden or damaged.
+
+def _held_back(stream: VideoStream) -> list[VideoFrame]:
+    try:
+        return stream.codec_context.decode(None)
+    except av.FFmpegError:
+        return []
+
+
+class _Clock(Protocol):
+    """When decoded pictures are shown."""
+
+    def feed(self, packet: "Packet[Stream]") -> None: ...
+
+    def lose(self, packet: "Packet[Stream]") -> None: ...
+
+    def stamp(self, picture: VideoFrame) -> int | None: ...
+
+
+class _OwnClock:
+    """Pictures say themselves when they are shown."""
+
+    def feed(self, packet: "Packet[Stream]") -> None:
+        """Packets say nothing more."""
+
+    def lose(self, packet: "Packet[Stream]") -> None:
+        """Packets say nothing more."""
+
+    def stamp(self, picture: VideoFrame) -> int | None:
+        return picture.pts if picture.pts is not None else picture.dts
+
+
+class _DecodingClock:
+    """AVI holds no presentation times: the n-th picture shown takes the n-th smallest decoding time.
+
+    What FFmpeg makes up instead is a decoder's delay too late and, with B-frames, out of order.
     """
-    found: list[int] = []
+
+    def __init__(self) -> None:
+        self._waiting: list[int] = []
+
+    def feed(self, packet: "Packet[Stream]") -> None:
+        if packet.dts is not None:
+            insort(self._waiting, packet.dts)
+
+    def lose(self, packet: "Packet[Stream]") -> None:
+        if packet.dts in self._waiting:
+            self._waiting.remove(packet.dts)
+
+    def stamp(self, picture: VideoFrame) -> int | None:
+        return self._waiting.pop(0) if self._waiting else None
+
+
+def last_end(path: Path) -> int | None:
+    """Return where the last picture ends by its own duration, in ticks; None where only its header could tell.
+
+    A header counts the lengths in decoding order: where the last pictures stand long, it falls short.
+    """
     with open_video(path) as (container, stream):
-        first: int | None = None
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            if first is None:
-                first = packet.pts if packet.is_keyframe else None
-            if first is None or packet.pts is None or packet.pts < first or packet.is_discard or packet.is_corrupt:
-                return None
-            if low is None or packet.pts >= low:
-                found.append(packet.pts)
-            if len(found) > number + 2 * _MAX_REORDER:
-                break
-    found.sort()
-    if len(found) <= number or len(set(found)) != len(found):
-        return None
-    return found[number]
+        if container.format.name not in _WITH_INDEX:
+            return None
+        try:
+            container.seek(_FAR_TICKS, stream=stream, backward=True)
+            timed = (packet for packet in container.demux(stream) if packet.pts is not None and packet.duration)
+            ends = [(packet.pts or 0) + (packet.duration or 0) for packet in timed]
+        except av.FFmpegError:
+            return None
+    return max(ends, default=None)
+
+
+def has_steady_clock(path: Path, until_pts: int) -> bool:
+    """Say whether up to `until_pts` a time names one picture: not in AVI, nor where a broadcast's clock falls back."""
+    with open_video(path) as (container, stream):
+        if container.format.name in _WITHOUT_PTS:
+            return False
+        if not container.format.flags & _CLOCK_STARTS_ANYWHERE:
+            return True
+        stamps = (packet.dts for packet in container.demux(stream) if packet.dts is not None)
+        try:
+            return all(one <= other for one, other in pairwise(takewhile(lambda at: at <= until_pts, stamps)))
+        except av.FFmpegError:
+            return False
 
 
 def length(container: InputContainer, stream: VideoStream) -> Fraction | None:
@@ -134,50 +211,10 @@ def length(container: InputContainer, stream: VideoStream) -> Fraction | None:
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _display_matrix(picture: VideoFrame) -> DisplayMatrix | None:
-    """Return how a decoded picture is to be turned, None for as it is. Angles between right ones are left alone."""
-    # An item read, not `get`: PyAV finds side data by its type, not by its name.
-    side_data = cast(Mapping[Any, Any], picture.side_data)
-    if Type.DISPLAYMATRIX not in side_data:
-        return None
-    data = side_data[Type.DISPLAYMATRIX]
-    # x' = a·x + c·y, y' = b·x + d·y, row by row (a, b, u, c, d, v, x, y, w) in 16.16 fixed point.
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5]
-    if abs(int(b)) > abs(int(a)):
-        return DisplayMatrix(True, bool(c < 0), bool(b < 0))
-    return DisplayMatrix(False, bool(a < 0), bool(d < 0)) if a < 0 or d < 0 else None
-
-
-class Orientation:
-    """How the pictures of one stream are to be turned; read again when the angle changes.
-
-    PyAV ties a picture that is asked for its side data into a reference cycle. Asked of each, they stayed until the
-    garbage collector came by, hundreds at a time: `painter live --loop` grew by 200 MB in 25 minutes.
-    """
-
-    def __init__(self) -> None:
-        self._angle: int | None = None
-        self._matrix: DisplayMatrix | None = None
-
-    def of(self, picture: VideoFrame) -> DisplayMatrix | None:
-        """Return how this picture is to be turned, None for as it is."""
-        if picture.rotation != self._angle:
-            self._angle, self._matrix = picture.rotation, _display_matrix(picture)
-        return self._matrix
-
-
-def upright(pixels: NDArray[np.uint8], matrix: DisplayMatrix | None) -> NDArray[np.uint8]:
-    """Return the pixels as they are to be shown, contiguous."""
-    if matrix is None:
-        return pixels
-    turned = pixels.transpose(1, 0, 2) if matrix.swaps_axes else pixels
-    turned = turned[:, ::-1] if matrix.mirrors_x else turned
-    return np.ascontiguousarray(turned[::-1] if matrix.mirrors_y else turned)
-
-
 def _ends_early(container: InputContainer, stream: VideoStream, last_stamp: int | None, end_s: Fraction) -> bool:
     """Say whether the index or the header promises more than was there."""
-    stamps = [entry.timestamp for entry in stream.index_entries[-_MAX_REORDER:] if entry.size]
+    entries = stream.index_entries[-_MAX_REORDER:] if container.format.name != _GUESSED_INDEX else []
+    stamps = [entry.timestamp for entry in entries if entry.size]
     if stamps and (last_stamp is None or max(stamps) > last_stamp):
         return True
     stated = container.duration if container.format.name in _STATES_LENGTH else None

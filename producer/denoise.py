@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.protocol.frame import Frame
+from pipeline.protocol.frame import Frame, Landmark
+from producer.animation import AnimationSource
 from producer.video import VideoSource
 
 # What stays of the pictures before. Sums are rounded to whole values, so a change of up to 3 of 255 leaves a place as
@@ -66,14 +67,14 @@ class TemporalDenoiser:
 class DenoisedVideo:
     """The frames of a video file, steadied."""
 
-    def __init__(self, video: VideoSource) -> None:
+    def __init__(self, video: VideoSource | AnimationSource) -> None:
         self._video = video
         self.info = video.info
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         """As `VideoSource.frames`; begins some frames early, so that a resumed film hardly jumps where it goes on."""
         denoiser = TemporalDenoiser()
-        for frame in self._video.frames(max(0, start - WARM_UP_FRAMES)):
+        for frame in self._video.frames(max(0, start - WARM_UP_FRAMES), landmark):
             settled = denoiser.apply(frame.pixels)
             if frame.seq >= start:
                 yield replace(frame, pixels=settled)

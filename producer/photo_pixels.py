@@ -37,19 +37,31 @@ def read_photo(path: Path, max_pixels: int) -> NDArray[np.uint8]:
         rgb = _unidentified(path, max_pixels, error)
     else:
         with image:
-            _require_size(image.width, image.height, max_pixels)
+            require_size(image.width, image.height, max_pixels)
             is_32_bit = image.mode == "I" and image.format == "TIFF"
-            rgb = _deep_tiff(path, max_pixels) if is_32_bit else _decoded(image)
-    return np.ascontiguousarray(np.asarray(rgb, np.uint8)[:, :, ::-1])
+            if not is_32_bit:
+                return bgr(image)
+            rgb = _deep_tiff(path, max_pixels)
+    return _reversed(rgb)
+
+
+def bgr(image: Image.Image) -> NDArray[np.uint8]:
+    """Return an open photo's, or an animation's present, picture: H×W×3 uint8 BGR, upright, contiguous."""
+    image.load()
+    return _reversed(_to_rgb(ImageOps.exif_transpose(image)))
 
 
 def check_photo(path: Path, max_pixels: int) -> None:
     """Read a photo's header. Raises one of `UNREADABLE`."""
     try:
         with open_photo(path) as image:
-            _require_size(image.width, image.height, max_pixels)
+            require_size(image.width, image.height, max_pixels)
     except UnidentifiedImageError as error:
         _unidentified(path, max_pixels, error)
+
+
+def _reversed(rgb: Image.Image) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.asarray(rgb, np.uint8)[:, :, ::-1])
 
 
 def is_animated(path: Path) -> bool:
@@ -71,12 +83,8 @@ def reason(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _decoded(image: Image.Image) -> Image.Image:
-    image.load()
-    return _to_rgb(ImageOps.exif_transpose(image))
-
-
-def _require_size(width: int, height: int, max_pixels: int) -> None:
+def require_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise ValueError for more pixels than are allowed."""
     if width * height > max_pixels:
         raise ValueError(f"{width}×{height} is more than the {max_pixels} pixels allowed")
 
@@ -130,7 +138,7 @@ def refusal(known: Format) -> str:
 
 def _deep_tiff(path: Path, max_pixels: int) -> Image.Image:
     tags = _tiff_tags(path)
-    _require_size(tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), max_pixels)
+    require_size(tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), max_pixels)
     samples, bits = tags.get(_SAMPLES, 1), max(tags.get(_BITS, (1,)))
     if tags.get(_PHOTOMETRIC) not in _OPENCV_READS or samples not in (1, 3):
         raise ValueError(f"a TIFF of {samples} samples with {bits} bits is not read; save it as RGB with 8 or 16 bits")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.errors import PhotosUnreadable, UsageError
-from pipeline.protocol.frame import Codec, Frame, StreamInfo
+from pipeline.protocol.frame import Codec, Frame, Landmark, StreamInfo
 from producer.photo_pixels import UNREADABLE, check_photo, read_photo, reason
 
 # One tick a photo: order is all the time there is.
@@ -34,7 +34,7 @@ class PhotoSource:
                 raise UsageError(f"{folder / self._names[0]}: not a readable photo ({reason(error)})") from error
         self.info = StreamInfo(0, 0, _TIME_BASE, frames=len(self._names), codec=Codec.PNG)
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         """Yield photos from number `start` on; those that cannot be read are left out and named at the end.
 
         Raises `PhotosUnreadable` after the last photo when some were left out.

@@ -16,7 +16,7 @@ from pipeline.ffmpeg import SCALING
 from pipeline.protocol import colour
 from pipeline.protocol.frame import ColourTags
 from producer.deinterlace import deinterlaced
-from producer.demux import Orientation, upright
+from producer.orientation import Orientation, upright
 from producer.tonemap import Signal, is_hdr, to_sdr
 
 # FFmpeg's "not said": 2 for matrix, primaries and transfer; 0 is RGB there (no matrix to keep) or reserved.

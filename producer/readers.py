@@ -4,6 +4,7 @@ Invariant: opening says in one line what is wrong (`UsageError`); a read ends by
 side does.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -18,12 +19,14 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import SourceError, SourceOver, UsageError
 from pipeline.protocol.frame import Frame
 from pipeline.server.connection import without_password
 from producer.capture import Picture
 from producer.pixels import PixelReader, colour_tags
-from producer.video import VideoSource
+from producer.source import open_source
+
+log = logging.getLogger(__name__)
 
 # What a network camera may take to answer, and to send its next packet, before the connection counts as broken.
 _OPEN_S, _READ_S = 5.0, 5.0
@@ -82,25 +85,41 @@ class FileReader:
 
     def __init__(self, path: Path, *, loop: bool, max_pixels: int) -> None:
         """Open the file. Raises `UsageError`."""
-        self._source = VideoSource(path, max_pixels=max_pixels)
+        self._source = open_source(path, max_pixels=max_pixels)
         self._loop = loop
         self._frames: Iterator[Frame] = self._source.frames()
         self._start_s = self._last_s = Fraction(0)
         self._first_pts: int | None = None
+        self._broken = ""
 
     def read(self) -> Picture | None:
-        """Return the next picture, None at the end. Raises `SourceError` for a file that breaks."""
-        frame = next(self._frames, None)
+        """Return the next picture, None at the end.
+
+        Raises `SourceOver` at the end of a file that is damaged or ends early: read again, it would break again.
+        """
+        frame = self._next()
         if frame is None and self._loop:
             self._start_s = self._last_s + 1 / (self._source.info.rate or Fraction(25))
             self._frames = self._source.frames()
-            frame = next(self._frames, None)
+            frame = self._next()
         if frame is None:
+            if self._broken:
+                raise SourceOver(self._broken)
             return None
         if self._first_pts is None:
             self._first_pts = frame.pts
         self._last_s = self._start_s + (frame.pts - self._first_pts) * self._source.info.time_base
         return Picture(frame.pixels, float(self._last_s))
+
+    def _next(self) -> Frame | None:
+        """Return the next frame, None where the file ends or breaks."""
+        try:
+            return next(self._frames, None)
+        except SourceError as error:
+            if not self._broken:
+                log.warning("%s", error)
+            self._broken = str(error)
+            return None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from pipeline.errors import UsageError
 from pipeline.formats import Kind, by_suffix, is_readable
-from pipeline.protocol.frame import Frame, StreamInfo
+from pipeline.protocol.frame import Frame, Landmark, StreamInfo
+from producer.animation import AnimationSource
 from producer.denoise import DenoisedVideo
 from producer.photo_pixels import is_animated, refusal
 from producer.photos import PhotoSource
@@ -27,8 +28,12 @@ class Source(Protocol):
 
     info: StreamInfo
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Yield frames from number `start` on, `seq` rising by one. Raises `SourceError` after the last good frame."""
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
+        """Yield frames from number `start` on, `seq` rising by one.
+
+        `landmark`: a frame from `start - 1` on whose time is known: with it a video is sought instead of decoded up to
+        `start`. Raises `SourceError` after the last good frame where some cannot be read.
+        """
         ...
 
     def close(self) -> None:
@@ -49,10 +54,12 @@ def open_source(
     `start_s` and `end_s` cut a video, in seconds from its first frame. `steady` takes its noise out (`denoise.py`).
     """
     require_readable(path)
-    if path.is_file() and (known := by_suffix(path)) is not None and known.refused:
+    known = by_suffix(path) if path.is_file() else None
+    if known is not None and known.refused:
         raise UsageError(f"{path}: {refusal(known)}")
     if not (path.is_dir() or is_photo(path)):
-        video = VideoSource(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
+        kind = AnimationSource if known is not None and known.kind is Kind.EITHER else VideoSource
+        video = kind(path, start_s=start_s, end_s=end_s, max_pixels=max_pixels)
         return DenoisedVideo(video) if steady else video
     if start_s is not None or end_s is not None:
         raise UsageError(f"{path}: --from and --to cut videos, not photos")

@@ -6,7 +6,7 @@ A file that breaks first gives all it holds, then says at which second it broke.
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain, dropwhile, islice
+from itertools import dropwhile, islice
 from pathlib import Path
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
@@ -16,9 +16,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError, UsageError
-from pipeline.protocol.frame import Frame, StreamInfo
-from producer.demux import BrokenRead, length, open_video, packets, pts_at
+from pipeline.protocol.frame import Frame, Landmark, StreamInfo
+from producer.demux import BrokenRead, decode_frames, last_end, length, open_video
 from producer.pixels import PixelReader, colour_tags
+from producer.seeking import Seeker, Timed
 from producer.tonemap import SDR_TAGS, is_hdr
 
 # Pictures a second that any camera takes for a film to be played; above, it is a time base.
@@ -38,21 +39,24 @@ class VideoSource:
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > max_pixels:
                 raise UsageError(f"{path}: {width}×{height} is more than the {max_pixels} pixels allowed")
-            first = _first_frame(path, container, stream)
+            first_pts, first = _first_frame(path, container, stream)
             self._time_base = stream.time_base or Fraction(1, 1000)
             self._rate = _rate(stream)
-            self._first_pts = _stamp(first) or 0
+            self._first_pts = first_pts or 0
             self._low = self._ticks(start_s) if start_s else None
             self._high = self._ticks(end_s) if end_s is not None else None
             self._tags = colour_tags(stream.codec_context, first)
             self._size = (first.width, first.height)
             self.info = self._describe(first, self._count(container, stream))
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Yield frames from number `start` on. Raises `SourceError` after the last good one of a broken file."""
-        pictures = self._sought(start) if start or self._low is not None else None
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
+        """Yield frames from number `start` on. Raises `SourceError` after the last good one of a broken file.
+
+        `landmark`: a frame from `start - 1` on, as an earlier reading gave it; the file is sought there. Without one
+        frames are counted from the beginning, which is exact for any file and takes its decoding.
+        """
+        pictures = self._sought(start, landmark)
         if pictures is None:
-            # Counting decoded frames is exact for any file; seeking is only quicker.
             after_low = dropwhile(lambda item: self._low is not None and item[0] < self._low, self._pictures(None))
             pictures = islice(after_low, start, None)
         reader = PixelReader(self._tags, self._size)
@@ -63,19 +67,16 @@ class VideoSource:
         """End a running iteration at its next frame."""
         self._closed = True
 
-    def _sought(self, start: int) -> Iterator[tuple[int, VideoFrame]] | None:
-        """Return the pictures from number `start` on by seeking, or None where that would not be exact."""
-        target = pts_at(self.path, start, self._low)
-        if target is None:
+    def _sought(self, start: int, landmark: Landmark | None) -> Iterator[Timed] | None:
+        seeker = Seeker(self.path, self._pictures, self._time_base)
+        if landmark is not None:
+            return seeker.from_landmark(start, landmark, self._first_pts)
+        if self._low is None:
             return None
-        pictures = dropwhile(lambda item: item[0] < target, self._pictures(target))
-        try:
-            first = next(pictures, None)
-        except SourceError:
-            return None
-        return chain([first], pictures) if first is not None and first[0] == target else None
+        pictures = seeker.from_time(self._low, self._first_pts)
+        return islice(pictures, start, None) if pictures is not None else None
 
-    def _pictures(self, seek: int | None) -> Iterator[tuple[int, VideoFrame]]:
+    def _pictures(self, seek: int | None) -> Iterator[Timed]:
         """Yield (pts, picture), pts rising; from the keyframe before `seek` on where it is given."""
         step = max(1, round(1 / (self._rate * self._time_base)))
         last: int | None = None
@@ -83,18 +84,19 @@ class VideoSource:
             with open_video(self.path) as (container, stream):
                 if seek is not None:
                     container.seek(seek, stream=stream, backward=True)
-                for picture in packets(container, stream):
-                    pts = _stamp(picture)
+                for pts, picture in decode_frames(container, stream):
                     if last is not None and (pts is None or pts <= last):
-                        pts = last + step  # raw streams, and clocks that jump back
-                    last = self._first_pts if pts is None else pts
+                        last += step  # raw streams, and clocks that jump back
+                    else:
+                        last = self._first_pts if pts is None else pts
                     if self._closed or (self._high is not None and last >= self._high):
                         return
                     yield last, picture
         except BrokenRead as error:
             at = error.at_pts if error.at_pts is not None else (self._first_pts if last is None else last + step)
             second = float((at - self._first_pts) * self._time_base)
-            raise SourceError(f"{self.path.name} broke at {max(0.0, second):.1f} s: {error}") from error
+            what = "broke" if error.ends_early else "is damaged"
+            raise SourceError(f"{self.path.name} {what} at {max(0.0, second):.1f} s: {error}") from error
 
     def _ticks(self, second: float) -> int:
         return self._first_pts + round(Fraction(second) / self._time_base)
@@ -104,7 +106,8 @@ class VideoSource:
         if PixelReader(self._tags).swaps_axes(first):
             height, width = width, height
         shown = SDR_TAGS if is_hdr(self._tags.transfer) else self._tags
-        return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, colour=shown)
+        end_pts = last_end(self.path) if self._high is None else None
+        return StreamInfo(width, height, self._time_base, rate=self._rate, frames=frames, end_pts=end_pts, colour=shown)
 
     def _count(self, container: InputContainer, stream: VideoStream) -> int | None:
         """Estimate the frames between start and end."""
@@ -122,9 +125,9 @@ class VideoSource:
         return count
 
 
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
+def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> tuple[int | None, VideoFrame]:
     try:
-        first = next(packets(container, stream), None)
+        first = next(decode_frames(container, stream), None)
     except BrokenRead as error:
         raise UsageError(f"{path}: not one frame of it can be decoded ({error})") from error
     if first is None:
@@ -136,7 +139,3 @@ def _rate(stream: VideoStream) -> Fraction:
     """Return the pictures a second. FFmpeg 8 calls raw PAL DV 60000 a second, one a tick of its clock."""
     rates = (stream.average_rate, stream.guessed_rate)
     return next((Fraction(rate) for rate in rates if rate and rate <= _MOST_RATE), Fraction(25))
-
-
-def _stamp(picture: VideoFrame) -> int | None:
-    return picture.pts if picture.pts is not None else picture.dts

@@ -57,15 +57,16 @@ def shown(path: Path) -> list[Shown]:
     for frame in answer["frames"]:
         ticks = frame.get("pts", frame.get("best_effort_timestamp"))
         length = frame.get("duration", frame.get("pkt_duration"))
+        assert ticks is not None, f"ffprobe does not know when picture {len(found)} is shown"
         found.append(Shown(ticks * base, None if length is None else length * base))
     return found
 
 
 def pictures(path: Path, filters: str = "null") -> NDArray[np.uint8]:
     """Return N×H×W×3 RGB of a video as ffmpeg decodes it, upright, one for each coded picture."""
-    answer = ffmpeg(
-        "-i", f"file:{path}", "-vf", filters, "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-"
-    )
+    exact = "scale=flags=bilinear+accurate_rnd+full_chroma_int,format=rgb24"
+    each = ("-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "-")
+    answer = ffmpeg("-i", f"file:{path}", "-vf", f"{filters},{exact}", *each)
     return np.stack(_ppms(answer))
 
 

@@ -20,7 +20,7 @@ from PIL.ExifTags import IFD
 from pipeline import formats
 from pipeline.errors import UsageError
 from pipeline.photo_file import open_photo
-from pipeline.protocol.frame import Frame
+from pipeline.protocol.frame import Frame, Landmark
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,10 @@ class PhotoSink:
     def next_seq(self) -> int:
         """Return how many photos an earlier run wrote."""
         return self._next
+
+    def landmark(self) -> Landmark | None:
+        """Nothing is sought among photos."""
+        return None
 
     def write(self, frame: Frame) -> None:
         """Write one photo whole. Raises `SinkError`."""

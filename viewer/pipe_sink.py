@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import Stopped, UsageError
 from pipeline.ffmpeg import file_url
-from pipeline.protocol.frame import Frame, StreamInfo
+from pipeline.protocol.frame import Frame, Landmark, StreamInfo
 from viewer.metadata import copied_tags
 from viewer.remux import step_of, timeline_of
 from viewer.segment_writer import configure_colours, to_picture
@@ -62,6 +62,10 @@ class PipeSink:
     def next_seq(self) -> int:
         """Return 0: nothing of an earlier run is left."""
         return 0
+
+    def landmark(self) -> Landmark | None:
+        """Nothing of an earlier run is left."""
+        return None
 
     def write(self, frame: Frame) -> None:
         """Write the frame, and the sound up to it; waits for the reader. Raises `SinkError`, `Stopped`."""

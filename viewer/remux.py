@@ -112,18 +112,28 @@ class _DecodingClock:
     """When each picture is to be decoded: at the pictures' own times, as many places ahead as the encoder reorders."""
 
     def __init__(self, first_pts: int, step: int, depth: int) -> None:
-        self._first_pts = first_pts
-        self._start = first_pts - depth * step
+        self._first_pts, self._ahead = first_pts, depth * step
+        self._start = first_pts - self._ahead
         self._stamps = deque(range(self._start, first_pts, step))
+        self._taken: list[int] = []  # the last segment's, and the one before them
 
     def take(self, shown: Sequence[int]) -> list[int]:
         """Return the decoding times of the next pictures, given in decoding order with their presentation times."""
         self._stamps.extend(sorted(shown))
-        return [self._stamps.popleft() for _ in shown]
+        self._taken += [self._stamps.popleft() for _ in shown]
+        del self._taken[: -len(shown) - 1]
+        return self._taken[-len(shown) :]
 
-    def last_length(self, end: int, decoded: int) -> int:
-        """Return the length of the picture decoded last, so that all lengths add up to the end of the showing."""
-        return max(1, (end - self._first_pts) - (decoded - self._start))
+    def end(self, shown: Sequence[int], decoded: list[int], end: int) -> int:
+        """Return the length of the picture decoded last, so that all lengths add up to the end of the showing.
+
+        MP4 knows only their sum, and older FFmpegs only the last picture's own. Both are true where the one shown last
+        is decoded as far ahead as the first; `decoded` is changed to that where it leaves the order as it is.
+        """
+        before = self._taken[-2] if len(self._taken) > 1 else self._start - 1
+        if shown[-1] == max(shown) and shown[-1] - self._ahead > before:
+            decoded[-1] = shown[-1] - self._ahead
+        return max(1, (end - self._first_pts) - (decoded[-1] - self._start))
 
 
 def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Iterator[Timed]:
@@ -138,16 +148,17 @@ def _pictures(job: Join, origin: Origin, stream: VideoStream, shift: int) -> Ite
             if header not in (None, source.codec_context.extradata):
                 raise OSError(f"{segment.file} was encoded otherwise than the segments before it")
             header = source.codec_context.extradata
-            clock = clock or _DecodingClock(first_pts, step_of(origin), source.codec_context.reorder_depth)
+            depth = source.codec_context.reorder_depth
             packets = [packet for packet in container.demux(source) if packet.size]
         # Exact: the source's ticks are whole multiples of the segment's.
         shown = [first_pts + round((packet.pts or 0) * packet.time_base / time_base) for packet in packets]
+        gaps = (then - this for this, then in pairwise(sorted(shown)))
+        clock = clock or _DecodingClock(first_pts, min([step_of(origin), *gaps]), depth)
         decoded = clock.take(shown)
         end = (after.first_pts if after else _end(job, origin, segment.last_pts)) - shift
         lengths = {this: then - this for this, then in pairwise([*sorted(shown), end])}
         if after is None:
-            # MP4 knows only the sum of the lengths in decoding order.
-            lengths[shown[-1]] = clock.last_length(end, decoded[-1])
+            lengths[shown[-1]] = clock.end(shown, decoded, end)
         for packet, pts, dts in zip(packets, shown, decoded, strict=True):
             packet.pts, packet.dts, packet.duration, packet.time_base = pts, dts, lengths[pts], time_base
             packet.stream = stream

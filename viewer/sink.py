@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import UsageError
-from pipeline.protocol.frame import Frame, StreamInfo
+from pipeline.protocol.frame import Frame, Landmark, StreamInfo
 from viewer.photo_sink import PhotoSink
 from viewer.pipe_sink import PipeSink, is_pipe
 from viewer.segments import SinkOptions
@@ -20,6 +20,10 @@ class Sink(Protocol):
 
     def next_seq(self) -> int:
         """Return how many frames an earlier run left safely written: painting goes on at this number."""
+        ...
+
+    def landmark(self) -> Landmark | None:
+        """Return the last frame safely written, where its time tells where to seek in the source."""
         ...
 
     def write(self, frame: Frame) -> None:

@@ -43,7 +43,8 @@ class Origin:
                     raise UsageError(f"{path}: has no video track")
                 # ASF has one length for the whole file, and FFmpeg says it of each track.
                 has_own_length = stream.duration and container.format.name != "asf"
-                end = (stream.start_time or 0) + (stream.duration or 0) if has_own_length else None
+                stated = (stream.start_time or 0) + (stream.duration or 0) if has_own_length else None
+                end = max((end for end in (stated, info.end_pts) if end is not None), default=None)
                 free_clock = container.format.flags & _CLOCK_STARTS_ANYWHERE
                 start = Fraction(container.start_time or 0, av.time_base) if free_clock else Fraction(0)
                 return cls(path, info, _aspect(stream, info), end, start)

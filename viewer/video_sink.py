@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Stopped, UsageError
 from pipeline.process import shutdown
-from pipeline.protocol.frame import Frame, StreamInfo
+from pipeline.protocol.frame import Frame, Landmark, StreamInfo
 from viewer.animation import is_numbered, write_animation
 from viewer.encoders import ANIMATIONS, MUXERS, Encoder, resolve
 from viewer.remux import Join, join
@@ -73,6 +73,13 @@ class VideoSink:
     def next_seq(self) -> int:
         """Return the first frame no closed segment holds."""
         return self._next
+
+    def landmark(self) -> Landmark | None:
+        """Return the last frame of the closed segments."""
+        if not self._parts.segments:
+            return None
+        last = self._parts.segments[-1]
+        return Landmark(last.first_seq + last.frames - 1, last.last_pts)
 
     def write(self, frame: Frame) -> None:
         """Hand the frame to the encoder; waits while it has four. Raises `SinkError`, `Stopped` after `stop`."""

@@ -57,6 +57,14 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Landmark:
+    """A frame whose number and time are both known: a source is sought there and counted from there."""
+
+    seq: int
+    pts: int
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """One picture as it crosses the wire: `data`: a whole JPEG or PNG file of `width`×`height`, or raw pixels."""
 
@@ -84,7 +92,8 @@ class StreamInfo:
     """What is known of a stream before its first frame.
 
     Width and height are the display size after rotation; 0×0 for a folder of photos, where each frame has its own.
-    `rate` is the average frame rate, `frames` an estimate for progress; both None where the source does not say.
+    `rate` is the average frame rate, `frames` an estimate for progress, `end_pts` where the last picture ends; each
+    None where the source does not say.
     """
 
     width: int
@@ -93,5 +102,6 @@ class StreamInfo:
     mode: Mode = Mode.FILE
     rate: Fraction | None = None
     frames: int | None = None
+    end_pts: int | None = None
     codec: Codec = Codec.MJPEG
     colour: ColourTags = field(default_factory=ColourTags)

@@ -140,7 +140,8 @@ def pack_frame(frame: EncodedFrame) -> bytes:
         "v": version_of(frame.codec), "seq": frame.seq, "pts": frame.pts, "codec": str(frame.codec),
         "w": frame.width, "h": frame.height, "name": frame.name, "data": frame.data,
     }  # fmt: skip
-    return bytes(msgpack.packb(document))
+    # A photo is named in the bytes its disk has, which need not be UTF-8.
+    return bytes(msgpack.packb(document, unicode_errors="surrogateescape"))
 
 
 def unpack_frame(document: bytes, limits: Limits, *, raw: bool = True) -> EncodedFrame:
@@ -207,7 +208,9 @@ def _unpack_map(document: bytes, max_bytes: int) -> dict[str, Any]:
     if len(document) > max_bytes:
         raise WireError(f"document of {len(document)} bytes, at most {max_bytes} are accepted")
     try:
-        fields = msgpack.unpackb(document, max_map_len=16, max_array_len=0, max_ext_len=0)
+        fields = msgpack.unpackb(
+            document, max_map_len=16, max_array_len=0, max_ext_len=0, unicode_errors="surrogateescape"
+        )
     except (ValueError, msgpack.UnpackException) as error:
         raise WireError(f"not a msgpack document: {error}") from error
     if not isinstance(fields, dict):

@@ -15,7 +15,7 @@ from jobs.paint_job import PaintJob
 from pipeline.errors import Stopped
 from pipeline.flow.window import window_size
 from pipeline.process.config import Settings
-from pipeline.protocol.frame import Frame, Look, StreamInfo
+from pipeline.protocol.frame import Frame, Landmark, Look, StreamInfo
 from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Stages, Ticket
 from pipeline.server.broker import Broker
@@ -35,7 +35,7 @@ class Endless:
 
     info = StreamInfo(8, 8, Fraction(1, 25), frames=1_000_000)
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         for seq in range(start, 1_000_000):
             yield Frame(seq, seq, np.zeros((8, 8, 3), np.uint8))
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from jobs.paint_job import PaintJob
 from jobs.report import Progress
 from jobs.temporal import WARM_UP_FRAMES, TemporalSmoother
-from pipeline.errors import Stopped
+from pipeline.errors import SourceError, Stopped
 from pipeline.flow import resend
 from pipeline.process.config import Settings
-from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
+from pipeline.protocol.frame import Codec, Frame, Landmark, Look, StreamInfo
 from pipeline.protocol.records import Heartbeat
 from pipeline.protocol.wire import Limits, Stages, unpack_frame
 from pipeline.server.broker import Broker
@@ -39,7 +39,7 @@ class Noise:
         self.info = StreamInfo(side, side, Fraction(1, 25), frames=FRAMES, codec=codec)
         self._pixels = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         for seq in range(start, FRAMES):
             yield Frame(seq, seq, self._pixels)
 
@@ -54,6 +54,10 @@ class Sheet:
         self.seqs: list[int] = []
         self.last: NDArray[np.uint8] = np.empty(0, np.uint8)
         self._write_s = write_s
+
+    def landmark(self) -> Landmark | None:
+        """Nothing is sought here."""
+        return None
 
     def next_seq(self) -> int:
         return self._first
@@ -237,3 +241,24 @@ def test_a_stopped_job_says_so(server: EmbeddedServer, transport: Transport) -> 
     with pytest.raises(Stopped):
         job.run(lambda _: None)
     assert transport.streams() == []
+
+
+class Damaged(Noise):
+    """A source of which some pictures could not be read."""
+
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
+        yield from super().frames(start, landmark)
+        raise SourceError("film.ts is damaged at 1.6 s: damaged data")
+
+
+def test_a_damaged_source_is_painted_to_its_end_and_the_damage_is_kept(
+    server: EmbeddedServer, transport: Transport
+) -> None:
+    transport.send_heartbeat(Heartbeat("w", "wave", "cpu", PAINTERS))
+    sink = Sheet()
+    with Painters(server, set()) as painters:
+        broker = Broker(server.url, transport, painters.pack, None)
+        job = PaintJob(Damaged(32), sink, style="wave", look=Look(), broker=broker, settings=Settings())
+        done, _ = job.run(lambda _: None)
+    assert (done, sink.seqs) == (FRAMES, list(range(FRAMES)))
+    assert str(job.damage) == "film.ts is damaged at 1.6 s: damaged data"

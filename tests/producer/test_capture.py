@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import SourceError, SourceOver, UsageError
 from producer import readers
 from producer.capture import Capture, Pacer, Picture, delays
 from producer.readers import CameraReader, FileReader
@@ -208,3 +208,46 @@ def test_an_unplugged_camera_comes_back() -> None:
     capture.start(taken)
     assert capture.over.wait(5)  # the test's devices ran out
     assert taken.values == [1, 0, 1, 0]
+
+
+# -- files that break --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loop", [False, True], ids=["once", "looped"])
+def test_a_truncated_file_is_not_played_again_and_again(tmp_path: Path, loop: bool) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=50, options={"crf": "4", "g": "10", "bf": "0"}))
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    held = len(list(islice(_until_broken(FileReader(clip, loop=False, max_pixels=MAX_PIXELS)), 60)))
+    assert 10 < held < 50
+    reader = FileReader(clip, loop=loop, max_pixels=MAX_PIXELS)
+    taken = list(islice(_until_broken(reader), 2 * held + 5))
+    assert len(taken) == (2 * held + 5 if loop else held)
+
+
+def _until_broken(reader: FileReader) -> Iterator[Picture]:
+    """Yield what a file gives; it must end by saying that it broke."""
+    while True:
+        try:
+            picture = reader.read()
+        except SourceOver as error:
+            assert "broke at" in str(error)
+            return
+        assert picture is not None
+        yield picture
+
+
+def test_a_file_that_breaks_ends_its_stream_with_the_reason(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", Clip(frames=40, options={"crf": "4", "g": "10", "bf": "0"}))
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    capture = Capture(lambda: FileReader(clip, loop=False, max_pixels=MAX_PIXELS))
+    run_to_its_end(capture)
+    with pytest.raises(SourceOver, match="broke at"):
+        capture.check()
+
+
+def run_to_its_end(capture: Capture) -> None:
+    """Read a source that ends by itself."""
+    capture.open()
+    capture.start(Taken())
+    assert capture.over.wait(10)
+    capture.stop()

@@ -123,7 +123,7 @@ def test_a_damaged_middle_is_passed_over_and_named(tmp_path: Path) -> None:
     del data[middle : middle + 188 * 8]
     clip.write_bytes(data)
     frames = []
-    with pytest.raises(SourceError, match="broke at 0"):
+    with pytest.raises(SourceError, match="damaged at 0"):
         for frame in VideoSource(clip).frames():
             frames.append(frame)  # noqa: PERF402  the frames before the break count
     assert 40 < len(frames) < 50

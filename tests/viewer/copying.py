@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.protocol.frame import Frame
-from producer.video import VideoSource
+from producer.source import open_source
 from viewer.segments import SinkOptions
 from viewer.sink import Sink, open_sink
 
@@ -19,7 +19,7 @@ def write(sink: Sink, frames: Iterable[Frame]) -> None:
 
 def copy(clip: Path, output: Path, options: SinkOptions = OPTIONS) -> Path:
     """Copy the clip through source and sink, going on where an earlier copy stopped; return `output`."""
-    source = VideoSource(clip, start_s=options.start_s, end_s=options.end_s)
+    source = open_source(clip, start_s=options.start_s, end_s=options.end_s)
     sink = open_sink(clip, output, source.info, options)
     write(sink, source.frames(sink.next_seq()))
     sink.finish()
