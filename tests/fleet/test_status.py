@@ -40,11 +40,12 @@ def painter(*words: str, broker: str = "", columns: int = 140) -> "subprocess.Co
 def fleet(server: EmbeddedServer, transport: Transport) -> EmbeddedServer:
     """A server with a worker, a live stream and a ticket that waits."""
     transport.send_heartbeat(WORKER)
-    # As if it beat for a minute: on a busy machine a command takes longer to start than one beat counts.
+    # As if both gave signs of life for a minute: on a busy machine a command takes longer to start than one counts.
     transport._redis.persist(f"worker:{WORKER.name}")
     transport._redis.zadd("workers", {WORKER.name: transport.now_ms() + 60_000})
     transport.open_stream("desk", {"maxlen": 4, "style": "wave", "mode": "live", "width": 640, "height": 480})
     transport.submit_live("desk", FRAME, ANY, window=LiveWindow("wave", 1), drops={DropReason.CAPACITY: 2})
+    transport._redis.zadd("streams", {"desk": transport.now_ms() + 60_000})
     return server
 
 
