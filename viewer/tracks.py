@@ -17,7 +17,9 @@ from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 #: FFmpeg's muxers that cannot hide a track's first moments: times below zero would move all tracks.
-NO_EDIT_LISTS = frozenset({"matroska", "webm"})
+NO_EDIT_LISTS = frozenset({"matroska", "webm", "nut"})
+# These take packets of equal times; others want them to rise.
+_EQUAL_TIMES = frozenset({"matroska", "webm"})
 #: Text subtitles are written as this, by FFmpeg's muxer.
 TEXT_CODECS = {"matroska": "subrip", "webm": "webvtt", "mp4": "mov_text", "mov": "mov_text"}
 _TEXT = frozenset({"ass", "mov_text", "srt", "ssa", "subrip", "text", "webvtt"})
@@ -58,6 +60,8 @@ class CopiedTrack:
         self._hides_nothing = out.format.name in NO_EDIT_LISTS
         # Matroska takes this from Opus' times by itself.
         self._delay_s = _OPUS_DELAY_S if source.codec_context and source.codec_context.name == "opus" else Fraction(0)
+        # TrueHD has 1200 packets a second, Matroska a thousand ticks.
+        self._apart = 1 if self._is_sound and out.format.name not in _EQUAL_TIMES else 0
         self._last_dts: int | None = None
         self._end = 0
         self._was_moved = False
@@ -89,8 +93,7 @@ class CopiedTrack:
         """Return `dts`, or where it does not rise: behind the packet before, as recorders double a stamp; further ones
         a tick apart, until the source's stamps are past them."""
         last = self._last_dts
-        # Matroska takes equal ones: TrueHD has 1200 packets a second, it a thousand ticks.
-        least = None if last is None else last + (1 if self._is_sound and not self._hides_nothing else 0)
+        least = None if last is None else last + self._apart
         moves = least is not None and dts < least
         if least is not None and moves:
             dts = max(least, self._end) if self._is_sound and not self._was_moved else least

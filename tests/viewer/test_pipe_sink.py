@@ -57,6 +57,13 @@ def test_nut_carries_times_colours_and_sound(tmp_path: Path, film: Path) -> None
     assert np.abs((one - other).mean(axis=(0, 1, 2))).max() <= 1
 
 
+def test_sound_that_an_edit_list_hides_does_not_make_the_pictures_late(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", Clip(audio=("aac",)))
+    assert float(probe(clip, "-select_streams", "a:0", "-show_packets")["packets"][0]["pts_time"]) < 0
+    _piped(clip, tmp_path / "out.nut", "-")
+    assert shown(tmp_path / "out.nut")[0].at_s == 0
+
+
 def test_y4m_carries_pictures_and_says_that_it_has_no_sound(tmp_path: Path, film: Path) -> None:
     notices = _piped(film, tmp_path / "out.y4m", "-.y4m")
     assert notices[0] == "sound left out: yuv4mpegpipe holds pictures alone"
