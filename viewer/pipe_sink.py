@@ -6,7 +6,7 @@ Invariant: what is written is gone, so nothing is resumed and nothing kept. A re
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -118,11 +118,9 @@ class PipeSink:
 
     def close(self) -> None:
         """End the stream where it is. What its reader or the disk says of that helps nobody any more."""
-        try:
-            self._stack.close()
-            self._pipe.close()
-        except (OSError, ValueError, av.FFmpegError):
-            return
+        for close in (self._stack.close, self._pipe.close):
+            with suppress(OSError, ValueError, av.FFmpegError):
+                close()
 
     def _open(self, first_pts: int) -> None:
         """Write the header: now the first picture's time is known."""

@@ -15,6 +15,7 @@ from tests.media import Clip, make_clip
 from tests.sound import CHIRP, moved
 from viewer.pipe_sink import PipeSink
 from viewer.segments import SinkOptions
+from viewer.sink import Sink
 
 
 def _piped(source: Path, target: Path, name: str, options: SinkOptions | None = None) -> list[str]:
@@ -25,7 +26,7 @@ def _piped(source: Path, target: Path, name: str, options: SinkOptions | None = 
     with os.fdopen(read_end, "rb") as reader:
         drain = threading.Thread(target=lambda: target.write_bytes(reader.read()))
         drain.start()
-        sink = PipeSink(source, Path(name), video.info, options, os.fdopen(write_end, "wb"))
+        sink: Sink = PipeSink(source, Path(name), video.info, options, os.fdopen(write_end, "wb"))
         for frame in video.frames():
             sink.write(frame)
         sink.finish()
