@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.protocol.brush import painting_size
-from pipeline.protocol.frame import BRUSH_AS_SENT, Frame, Look, StreamInfo
+from pipeline.protocol.frame import BRUSH_AS_SENT, Frame, Landmark, Look, StreamInfo
 from producer.denoise import WARM_UP_FRAMES, TemporalDenoiser
 from producer.source import Source
 from viewer.sink import Sink
@@ -47,10 +47,11 @@ class ScaledFilm:
         self._sources: dict[int, Pixels] = {}
         self._needs_colour = look.keep_colours or look.strength < 1
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         """As `Source.frames`; begins some frames early, as `DenoisedVideo.frames` does."""
         denoiser = TemporalDenoiser()
-        for frame in self._video.frames(max(0, start - WARM_UP_FRAMES) if self._denoise else start):
+        first = max(0, start - WARM_UP_FRAMES) if self._denoise else start
+        for frame in self._video.frames(first, landmark):
             small = resized(frame.pixels, self._size)
             if self._denoise:
                 small = denoiser.apply(small)
@@ -82,6 +83,7 @@ class _EnlargingSink:
         self._sink, self._film = sink, film
         self.next_seq, self.take_notices, self.stop = sink.next_seq, sink.take_notices, sink.stop
         self.finish, self.keep_partial, self.close = sink.finish, sink.keep_partial, sink.close
+        self.landmark = sink.landmark
 
     def write(self, frame: Frame) -> None:
         self._sink.write(replace(frame, pixels=self._film.enlarge(frame.seq, frame.pixels)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jobs.batch import Options, open_input
 from jobs.scaled_film import ScaledFilm, sent_size
 from pipeline.process.config import settings
-from pipeline.protocol.frame import BRUSH_AS_SENT, Frame, Look, StreamInfo
+from pipeline.protocol.frame import BRUSH_AS_SENT, Frame, Landmark, Look, StreamInfo
 from tests.media import Clip, make_clip, texture
 from viewer.segments import SinkOptions
 from viewer.sink import Sink
@@ -37,7 +37,7 @@ class Film:
     def __init__(self, count: int = 4) -> None:
         self.count, self.began = count, -1
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: int = 0, landmark: Landmark | None = None) -> Iterator[Frame]:
         self.began = start
         for seq in range(start, self.count):
             yield Frame(seq, seq, picture(seq))
