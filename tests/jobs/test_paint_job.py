@@ -23,8 +23,8 @@ from pipeline.server.broker import Broker
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.tickets import ANY, Tickets
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., None]
 FRAMES = 60
 LEASE_MS = 2000
 #: Eight painters: a window of twenty frames.

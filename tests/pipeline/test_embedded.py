@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -21,8 +20,8 @@ from pipeline.process.config import EMBEDDED_URL_FILE, runtime_dir
 from pipeline.server.connection import answers
 from pipeline.server.embedded import EmbeddedServer, log_of
 from pipeline.server.shared_server import join_or_start
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., None]
 ROOT = Path(__file__).parents[2]
 _COME_S = 5
 _SOMEBODY_ELSE = 12345

@@ -1,7 +1,7 @@
 """What `painter live` does to its pictures and its name: nothing is encoded in vain, nobody's stream is taken over."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ from producer import live_stream
 from producer.live import Channel, LiveFeed
 from producer.live_stream import LiveStream, Sizing, free_name
 from tests.tickets import ANY
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., None]
 PIXELS = np.full((96, 128, 3), 90, np.uint8)
 
 

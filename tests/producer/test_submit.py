@@ -11,8 +11,8 @@ from pipeline.protocol.frame import Codec, EncodedFrame, Look
 from pipeline.protocol.wire import Message, Stages, Ticket, pack_frame
 from pipeline.server.transport import Transport
 from producer.submit import Order, Submission
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., None]
 FAR_S = 0.02
 
 
@@ -83,31 +83,22 @@ def test_a_near_server_is_sent_one_frame_after_the_other(transport: Transport) -
 
 def test_a_line_that_is_full_is_sent_one_frame_after_the_other() -> None:
     class ThinLine(FarServer):
-        """0.6 s of the line a frame; who waited 1.5 s for it is cut off."""
+        """0.6 s of the line a frame, by its own clock."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.line = threading.Lock()
-            self.cut_off = 0
+        now_s = 0.0
 
         def submit(
             self, stream: str, seq: int, document: bytes, ticket: Message, *, expected: float | None = None
         ) -> bool:
-            if not self.line.acquire(timeout=1.5):
-                self.cut_off += 1
-                raise ServerGone("timed out")
-            with self.lock:
-                self.seqs.append(seq)
-            time.sleep(0.6)
-            self.line.release()
-            return True
+            self.now_s += 0.6
+            return super().submit(stream, seq, document, ticket, expected=expected)
 
     server = ThinLine()
-    sent = submission(server)
+    sent = submission(server, clock=lambda: server.now_s)
     for seq in range(6):
         assert sent.submit(frame(seq))
     assert server.seqs == list(range(6))
-    assert server.cut_off == 0
+    assert server.at_once == 1, "the others would wait for the line, and be cut off"
     sent.close()
 
 

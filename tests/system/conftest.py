@@ -16,8 +16,8 @@ import pytest
 from pipeline.process.config import EMBEDDED_URL_FILE
 from pipeline.protocol.records import Heartbeat
 from pipeline.server.transport import Transport
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., None]
 _END_S = 50
 
 

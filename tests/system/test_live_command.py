@@ -21,7 +21,7 @@ from pipeline.protocol.wire import Limits
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.media import Clip, make_clip
-from tests.waiting import wait_until
+from tests.waiting import WaitUntil, wait_until
 from viewer.broadcast import Broadcast, Shot
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -30,7 +30,6 @@ ROOT = Path(__file__).parent.parent.parent
 LIMITS = Limits(1 << 20, 1 << 22)
 # Commands start processes; on a busy machine that takes its time.
 START_S = 30
-WaitUntil = Callable[..., None]
 
 
 class Process:

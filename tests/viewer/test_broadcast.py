@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,13 +18,12 @@ from pipeline.server.connection import open_client
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.tickets import ANY
+from tests.waiting import WaitUntil
 from viewer.broadcast import Broadcast, Watch
 
 LIMITS = Limits(1 << 20, 1 << 20)
 PICTURE = encode(Frame(0, 0, np.full((24, 32, 3), 90, np.uint8)), Codec.MJPEG)
 FIRST_PICTURES = range(5)
-
-WaitUntil = Callable[..., None]
 
 
 class Breaking(Transport):

@@ -15,12 +15,12 @@ from pipeline.protocol.codec import encode_pixels, probe
 from pipeline.protocol.frame import Codec, EncodedFrame, Look
 from pipeline.protocol.records import StreamRecord
 from pipeline.protocol.wire import Stages
+from tests.waiting import WaitUntil
 from viewer.broadcast import Broadcast, Shot, Watch
 from viewer.virtual_camera import VirtualCamera
 from viewer.window import Controls, Player, beside
 
 Pixels = NDArray[np.uint8]
-WaitUntil = Callable[..., None]
 CARD = StreamRecord("cam", "live", "wave", Look(0.5), 64, 48, 0, 0, 0, 0, 0, 0.0)
 
 

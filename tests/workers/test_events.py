@@ -1,7 +1,7 @@
 """Task events leave a worker together, none is lost, and each keeps its own time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -10,10 +10,10 @@ from kombu.asynchronous import Hub, set_event_loop
 
 from pipeline.server.app import create_app
 from pipeline.server.embedded import EmbeddedServer
+from tests.waiting import WaitUntil
 from workers.events import GatheringDispatcher
 
 EVENTS = 50
-WaitUntil = Callable[..., None]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.protocol.wire import Limits, Ticket, pack_frame, unpack_frame, unp
 from pipeline.server.app import create_app, message_of
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
+from tests.waiting import WaitUntil
 from tests.workers.tiny import StyleFiles
 from workers.exit_codes import EXIT_CANNOT_START, EXIT_HUNG
 from workers.launch import Launcher
@@ -28,7 +29,6 @@ from workers.stylize import stylize
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
-WaitUntil = Callable[..., None]
 LIMITS = Limits(1 << 20, 1 << 22)
 FRAME = np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8)
 
