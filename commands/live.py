@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,10 @@ import typer
 
 from commands.live_display import Reading, Readout, readout
 from commands.options import Brush, KeepColours, Strength, look_of
+from jobs.supervisor import Supervisor
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.flow.server_retry import OutageTimer
 from pipeline.process.config import settings
-from pipeline.server.broker import Broker, open_broker
 from pipeline.server.connection import without_password
 from producer.capture import Capture, Reader
 from producer.live import Channel, LiveFeed
@@ -27,7 +26,6 @@ from workers.local_workers import LocalWorkers
 from workers.styles import find_style
 
 # How often the workers and the server we brought along are looked at.
-_POLL_S = 0.2
 _READ_S = 1.0
 
 Style = Annotated[str, typer.Option("--style", "-s", help="A style; `painter styles` lists them.")]
@@ -36,7 +34,7 @@ File = Annotated[Path | None, typer.Option(help="A video file, at its own pace."
 Loop = Annotated[bool, typer.Option("--loop", help="Begin the file again at its end.")]
 Url = Annotated[str, typer.Option(help="A network stream: rtsp://… or http://…; it is opened again when it breaks.")]
 Name = Annotated[str, typer.Option(metavar="STREAM", help="The stream's name for viewers. Default: after its source.")]
-TemporalDenoiser = Annotated[
+Steady = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
@@ -60,7 +58,7 @@ def live(
     strength: Strength = 1.0,
     keep_colours: KeepColours = False,
     brush: Brush = 1.0,
-    steady: TemporalDenoiser = True,
+    steady: Steady = True,
     size: Size = "",
     target_fps: TargetFps = None,
     broker: BrokerUrl = "",
@@ -71,41 +69,44 @@ def live(
     if name:
         require_stream_name(name)
     open_reader, label, default_name = _source(camera, file, loop, url, bounds)
-    with ExitStack() as stack, readout() as show:
+    with Supervisor() as parts, readout() as show:
         capture = Capture(open_reader)
-        stack.callback(capture.stop)
+        parts.callback(capture.stop)
         capture.open()
-        opened = stack.enter_context(open_broker(broker))
+        opened = parts.open_server(broker)
         stream = free_name(opened.transport, name, default_name)
         feed = LiveFeed(Channel(stream, opened.transport, opened.pack), card.name, look)
-        stack.callback(feed.close)
+        parts.callback(feed.close)
         painted = LiveStream(feed, opened.transport, Sizing(bounds, target_fps), steady=steady)
-        crew = stack.enter_context(LocalWorkers(opened, [card], None, show.say))
+        parts.watch(parts.enter_context(LocalWorkers(opened, [card], None, show.say)).poll)
         painted.start()
         # Not before: a file's beginning would be dropped while the workers start.
         capture.start(painted.take)
         print(f"{stream}: {label} in {card.name}; see it with `painter window {stream}` or `painter view`", flush=True)
-        _run(capture, painted, opened, crew, show)
+        parts.watch(_Watch(capture, painted, show).poll)
+        parts.run(capture.over.wait)
+        painted.drain()
+        capture.check()
 
 
-def _run(capture: Capture, stream: LiveStream, broker: Broker, crew: LocalWorkers, show: Readout) -> None:
-    """Watch over source, workers and server until the source is over."""
-    outage = OutageTimer(settings().server_wait_s, time.monotonic)
-    next_s = time.monotonic() + _READ_S
-    while not capture.over.wait(_POLL_S):
-        crew.poll()
-        if broker.embedded is not None:
-            broker.embedded.poll()
-        if (now_s := time.monotonic()) < next_s:
-            continue
-        next_s = now_s + _READ_S
+class _Watch:
+    """Shows a stream's figures once a second, and waits for a server that went away as long as a job would."""
+
+    def __init__(self, capture: Capture, stream: LiveStream, show: Readout) -> None:
+        self._capture, self._stream, self._show = capture, stream, show
+        self._outage = OutageTimer(settings().server_wait_s, time.monotonic)
+        self._next_s = time.monotonic() + _READ_S
+
+    def poll(self) -> None:
+        """Show the figures when it is time. Raises `ServerGone` after an outage that is too long."""
+        if (now_s := time.monotonic()) < self._next_s:
+            return
+        self._next_s = now_s + _READ_S
         try:
-            show.show(Reading(stream.look_after(now_s), capture.trouble))
-            outage.clear()
+            self._show.show(Reading(self._stream.look_after(now_s), self._capture.trouble))
+            self._outage.clear()
         except (ServerGone, ServerFull) as error:
-            outage.record(error)
-    stream.drain()
-    capture.check()
+            self._outage.record(error)
 
 
 def _source(

@@ -32,7 +32,7 @@ Style = Annotated[
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="PATH", help="Output file or folder. Default: beside the source.")
 ]
-TemporalDenoiser = Annotated[
+Steady = Annotated[
     bool,
     typer.Option(
         "--steady/--no-steady",
@@ -78,7 +78,7 @@ def paint(
     workers: Workers = None,
     start: Start = "",
     end: End = "",
-    steady: TemporalDenoiser = True,
+    steady: Steady = True,
     encoder: Encoder = "auto",
     crf: Crf = None,
     preset: Preset = "",

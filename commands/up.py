@@ -6,24 +6,23 @@ comes while the rest ends. Every child dies with this process, however it dies (
 
 import os
 import subprocess
-import time
 import webbrowser
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from commands.page import BrokerUrl, Door, OpenPage, open_page, with_door
+from jobs.supervisor import Supervisor, pause
 from pipeline.errors import UsageError
 from pipeline.process.config import runtime_dir, settings
 from pipeline.process.spawn import painter, spawn
-from pipeline.server.broker import Broker, open_broker
+from pipeline.server.broker import Broker
 from workers.devices import cores
 from workers.local_workers import LocalWorkers
 from workers.styles import Style, find_style, list_styles
 
-_POLL_S = 0.2
 _STOP_S = 5.0
 
 Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
@@ -47,30 +46,34 @@ def up(
 ) -> None:
     """Start everything on this machine: server, workers, page. Ctrl-C ends it all."""
     chosen = _chosen(styles)
-    with ExitStack() as stack:
-        opened = stack.enter_context(open_broker(broker))
+    with Supervisor() as parts:
+        opened = parts.open_server(broker)
         crew = LocalWorkers(opened, chosen, _crew_size(opened, chosen, workers), typer.echo)
         # Its end is registered before the page's, hence comes after it.
-        stack.push(crew)
-        child = stack.enter_context(_flower(opened, flower_port)) if flower else None
-        page = stack.enter_context(open_page(opened, door, chosen, settings()))
+        parts.push(crew)
+        if flower:
+            parts.watch(_Flower(parts.enter_context(_flower(opened, flower_port))).poll)
+        page = parts.enter_context(open_page(opened, door, chosen, settings()))
         _greet(page, flower_port if flower else None, browse=not no_browser)
         crew.__enter__()
         served = ", ".join(style.name for style in chosen if style.name not in crew.lost())
         typer.echo(f"ready    {served}; logs in {runtime_dir() / 'logs'}; Ctrl-C ends all")
-        _tend(opened, crew, page, child)
+        parts.watch(page.server.poll)
+        parts.watch(crew.poll)
+        parts.run(pause)
 
 
-def _tend(broker: Broker, crew: LocalWorkers, page: OpenPage, flower: "subprocess.Popen[bytes] | None") -> None:
-    while True:
-        page.server.poll()
-        crew.poll()
-        if broker.embedded is not None:
-            broker.embedded.poll()
-        if flower is not None and flower.poll() is not None:
+class _Flower:
+    """Flower's process. The rest goes on without it; that it ended is said once."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        self._child, self._is_missed = child, False
+
+    def poll(self) -> None:
+        """Say that Flower ended, if it did."""
+        if not self._is_missed and self._child.poll() is not None:
+            self._is_missed = True
             typer.echo(f"painter: Flower ended; its log is {runtime_dir() / 'logs' / 'flower.log'}", err=True)
-            flower = None
-        time.sleep(_POLL_S)
 
 
 def _chosen(names: str) -> list[Style]:

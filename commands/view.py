@@ -1,15 +1,11 @@
 """`painter view`: the page. Watch, switch styles, hand in a camera or a file; workers run elsewhere."""
 
-import time
-
 import typer
 
 from commands.page import BrokerUrl, Door, open_page, with_door
+from jobs.supervisor import Supervisor, pause
 from pipeline.process.config import settings
-from pipeline.server.broker import open_broker
 from workers.styles import list_styles
-
-_POLL_S = 0.2
 
 
 @with_door
@@ -18,11 +14,9 @@ def view(
     broker: BrokerUrl = "",
 ) -> None:
     """Serve the page until stopped."""
-    with open_broker(broker) as opened, open_page(opened, door, list_styles(), settings()) as page:
+    with Supervisor() as parts:
+        page = parts.enter_context(open_page(parts.open_server(broker), door, list_styles(), settings()))
+        parts.watch(page.server.poll)
         for address in page.addresses:
             typer.echo(f"page     {address}")
-        while True:
-            page.server.poll()
-            if opened.embedded is not None:
-                opened.embedded.poll()
-            time.sleep(_POLL_S)
+        parts.run(pause)

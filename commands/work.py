@@ -1,7 +1,7 @@
 """`painter work`: this machine's workers, planned, started, watched and ended."""
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,15 +10,14 @@ from rich.table import Table
 
 from fleet.rebalancer import Rebalancer
 from jobs.report import counted
+from jobs.supervisor import Supervisor, pause
 from pipeline.errors import UsageError
 from pipeline.flow.placement import Plan, place, require_room
 from pipeline.process.config import runtime_dir, settings
-from pipeline.server.broker import Broker, open_broker
+from pipeline.server.broker import Broker
 from workers.devices import Nvml, cores, find_devices
 from workers.launch import Launcher
 from workers.styles import Style, find_style, list_styles
-
-_POLL_S = 0.2
 
 Devices = Annotated[
     str,
@@ -61,8 +60,8 @@ def work(
     for message in placed.messages:
         console.print(message, soft_wrap=True)
     if not plan:
-        with open_broker(broker) as opened:
-            _serve(opened, placed, chosen, console, follow_demand=follow_demand)
+        with Supervisor() as parts:
+            _serve(parts, parts.open_server(broker), placed, chosen, console, follow_demand=follow_demand)
 
 
 def _chosen(names: str) -> list[Style]:
@@ -74,7 +73,13 @@ def _chosen(names: str) -> list[Style]:
 
 
 def _serve(
-    broker: Broker, plan: Plan, styles: Sequence[Style], console: Console, *, follow_demand: bool = False
+    parts: Supervisor,
+    broker: Broker,
+    plan: Plan,
+    styles: Sequence[Style],
+    console: Console,
+    *,
+    follow_demand: bool = False,
 ) -> None:
     logs = runtime_dir() / "logs"
     weights = {style.name: path for style in styles if (path := style.own_weights)}
@@ -89,19 +94,21 @@ def _serve(
         fleet.wait_ready(broker.transport)
         ready = counted(len(fleet.pids), "worker")
         console.print(f"{ready} ready; logs are in {logs}. Ctrl-C ends them.", soft_wrap=True)
-        while not fleet.is_drained:
-            fleet.poll()
-            if follower is not None and (rename := follower.poll()) is not None:
-                console.print(f"{rename.old} makes room for {rename.new}", soft_wrap=True)
-            if broker.embedded is not None:
-                broker.embedded.poll()
-            time.sleep(_POLL_S)
+        parts.watch(fleet.poll)
+        if follower is not None:
+            parts.watch(partial(_follow, follower, console))
+        parts.run(lambda seconds: fleet.is_drained or pause(seconds))
         console.print("drained: every worker has left")
     except KeyboardInterrupt:
         console.print("ending the workers; each finishes its frame")
         raise
     finally:
         fleet.stop()
+
+
+def _follow(follower: Rebalancer, console: Console) -> None:
+    if (rename := follower.poll()) is not None:
+        console.print(f"{rename.old} makes room for {rename.new}", soft_wrap=True)
 
 
 def _table(plan: Plan) -> Table:

@@ -7,17 +7,18 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from jobs.made import FileState, Made, MadeRecord, state_of
 from jobs.options import Options, open_input
 from jobs.paint_job import PaintJob
 from jobs.report import Display, Outcome, State, counted, rate
 from jobs.scaled_film import ScaledFilm
+from jobs.supervisor import Supervisor
 from jobs.tasks import PaintTask, source_states
 from jobs.temporal import TemporalSmoother
 from pipeline.errors import PhotosUnreadable, PipelineError, Stopped, WorkerLost
@@ -29,14 +30,6 @@ from viewer.segments import SinkOptions
 from viewer.sink import Sink, open_sink
 
 log = logging.getLogger(__name__)
-
-_TEND_S = 0.1
-
-
-class Keeper(Protocol):
-    """Something a batch needs alive; `poll` mends it or raises `PipelineError`."""
-
-    def poll(self) -> None: ...
 
 
 class Batch:
@@ -58,29 +51,26 @@ class Batch:
         self._lock = threading.Lock()
         self._stopping = False
 
-    def run(self, tasks: Sequence[PaintTask], keepers: Sequence[Keeper]) -> list[Outcome]:
-        """Paint all tasks; return what became of each. Raises what a keeper raises, after a clean stop of all jobs."""
+    def run(self, tasks: Sequence[PaintTask], supervisor: Supervisor) -> list[Outcome]:
+        """Paint all tasks; return what became of each. Raises what a poll raises, after a clean stop of all jobs."""
         styles = list(dict.fromkeys(task.style for task in tasks))
         with ThreadPoolExecutor(len(styles), thread_name_prefix="style") as pool:
             lanes = [pool.submit(self._lane, [t for t in tasks if t.style == style]) for style in styles]
             try:
-                self._tend(lanes, keepers)
+                supervisor.watch(self._fail_lost)
+                supervisor.run(partial(_all_done, lanes))
             except BaseException:
                 self._stop()
                 raise
             return [outcome for lane in lanes for outcome in lane.result()]
 
-    def _tend(self, lanes: Sequence[Future[list[Outcome]]], keepers: Sequence[Keeper]) -> None:
-        pending: set[Future[list[Outcome]]] = set(lanes)
-        while pending:
-            _, pending = wait(pending, _TEND_S, FIRST_COMPLETED)
-            for keeper in keepers:
-                keeper.poll()
-            if lost := self._lost():
-                with self._lock:
-                    for job, style in self._jobs.items():
-                        if style in lost:
-                            job.fail(WorkerLost(lost[style]))
+    def _fail_lost(self) -> None:
+        """End the jobs of styles whose workers cannot be brought back."""
+        if lost := self._lost():
+            with self._lock:
+                for job, style in self._jobs.items():
+                    if style in lost:
+                        job.fail(WorkerLost(lost[style]))
 
     def _lane(self, tasks: Sequence[PaintTask]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -216,3 +206,7 @@ def _photos(task: PaintTask, states: Mapping[str, FileState]) -> str:
     if task.names is None:
         return ""
     return f" photos {hashlib.sha256(repr(sorted(states.items())).encode(errors='surrogateescape')).hexdigest()}"
+
+
+def _all_done(lanes: Sequence[Future[list[Outcome]]], seconds: float) -> bool:
+    return not wait(lanes, seconds).not_done

@@ -4,19 +4,19 @@ A bad file costs that file: it is reported beside the others. Only what concerns
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.batch import Batch, Keeper, sink_options
+from jobs.batch import Batch, sink_options
 from jobs.inputs import OwnOutputs, gather, photos_of
 from jobs.made import MadeRecord
 from jobs.options import Options, open_input
 from jobs.report import Display, Outcome, State
+from jobs.supervisor import Supervisor
 from jobs.tasks import Decision, PaintTask, decide, plan_tasks, source_states
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process.config import Settings
-from pipeline.server.broker import open_broker
 from viewer.pipe_sink import is_pipe
 from viewer.sink import check_output, open_sink
 from workers.local_workers import LocalWorkers
@@ -82,14 +82,12 @@ def run(prepared: Prepared, request: Request, options: Options, settings: Settin
     tasks = list(prepared.todo)
     if not tasks:
         return prepared.outcomes
-    with ExitStack() as stack:
-        broker = stack.enter_context(open_broker(request.broker_url))
+    with Supervisor() as parts:
+        broker = parts.open_server(request.broker_url)
         styles = list(dict.fromkeys(task.style for task in tasks))
-        workers = stack.enter_context(LocalWorkers(broker, styles, request.workers, show.say))
-        keepers: list[Keeper] = [workers]
-        if broker.embedded is not None:
-            keepers.append(broker.embedded)
-        return [*prepared.outcomes, *Batch(broker, options, settings, show, workers.lost).run(tasks, keepers)]
+        workers = parts.enter_context(LocalWorkers(broker, styles, request.workers, show.say))
+        parts.watch(workers.poll)
+        return [*prepared.outcomes, *Batch(broker, options, settings, show, workers.lost).run(tasks, parts)]
 
 
 def _sort(

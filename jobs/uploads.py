@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ import psutil
 from jobs.batch import Batch
 from jobs.options import Options, open_input
 from jobs.report import Progress, State
+from jobs.supervisor import Supervisor
 from jobs.tasks import PaintTask
 from pipeline.errors import Stopped, UsageError
 from pipeline.formats import photo_suffix
@@ -119,7 +121,9 @@ class UploadQueue:
         suffix = photo_suffix(job.source) if is_photo(job.source) else ".mp4"
         task = PaintTask(job.source, find_style(job.card.style), job.source.with_name(f"painted{suffix}"))
         batch = Batch(self._broker, Options(job.look, SinkOptions()), self._settings, _Show(self, job))
-        (outcome,) = batch.run([task], [_Until(job.cancelled)])
+        supervisor = Supervisor()
+        supervisor.watch(partial(_raise_if, job.cancelled))
+        (outcome,) = batch.run([task], supervisor)
         if outcome.state is not State.FAILED:
             # What could not be read of a damaged file is said with it.
             self._change(job, state=JobState.DONE, output=task.output, message=_for_user(outcome.reason, job))
@@ -154,16 +158,9 @@ class _Show:
         log.info("job=%s %s", self._job.card.job, text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Until:
-    """A batch's keeper that ends it on cancel."""
-
-    cancelled: threading.Event
-
-    def poll(self) -> None:
-        """Raise `Stopped` once the job is cancelled."""
-        if self.cancelled.is_set():
-            raise Stopped("cancelled")
+def _raise_if(cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise Stopped("cancelled")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from jobs.made import RECORD_NAME
 from jobs.options import Options
 from jobs.painting import Request, prepare
 from jobs.report import Outcome, Progress, State, closing_lines
+from jobs.supervisor import Supervisor
 from jobs.tasks import PaintTask
 from pipeline.errors import UsageError
 from pipeline.process.config import settings
@@ -65,7 +66,8 @@ def paint(server: EmbeddedServer, transport: Transport, said: Said) -> Paint:
             return prepared.outcomes
         with Painters(server, set()) as painters:
             broker = Broker(server.url, transport, painters.pack, None)
-            return [*prepared.outcomes, *Batch(broker, options, settings(), said).run(list(prepared.todo), [])]
+            batch = Batch(broker, options, settings(), said)
+            return [*prepared.outcomes, *batch.run(list(prepared.todo), Supervisor())]
 
     return run
 
