@@ -65,9 +65,15 @@ class PartsFolder:
             raise UsageError(f"{self.path}: cannot be made ({error.strerror})") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self._lock.close()
             raise UsageError(f"{output}: another job is writing it right now") from error
+        except OSError as error:
+            self._lock.close()
+            why = error.strerror or error
+            raise UsageError(
+                f"{self.path}: this file system gives no locks ({why}); write the output elsewhere"
+            ) from error
         self.segments = [] if fresh else self._load()
         self._drop_strangers()
 

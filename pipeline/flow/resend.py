@@ -22,6 +22,11 @@ HANDED_BACK = 1.0
 LIVE_WAIT_MS = 2000
 
 
+# No true stamp lies further ahead of the server's clock: of a frame sent, and of a lease (60 s at most).
+AHEAD_MS = 1000
+LEASE_AHEAD_MS = 61_000
+
+
 class Cause(StrEnum):
     """Why a frame is sent again. Only `LEASE` counts as a failure of the frame."""
 
@@ -29,6 +34,7 @@ class Cause(StrEnum):
     OVERTAKEN = "overtaken"
     TICKET_LOST = "ticket lost"
     ABSENT = "absent"
+    CLOCK = "the server's clock was set back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,13 @@ def due(
         if score > 0:
             if score < now_ms:
                 yield Resend(seq, Cause.LEASE, score)
+            elif score > now_ms + LEASE_AHEAD_MS:
+                yield Resend(seq, Cause.CLOCK, score)
             continue
         sent_ms = -score
+        if sent_ms > now_ms + AHEAD_MS:
+            yield Resend(seq, Cause.CLOCK, score)
+            continue
         overtaken = seq < last_claim.seq and sent_ms < last_claim.at_ms < now_ms - OVERTAKEN_MS
         if overtaken:
             yield Resend(seq, Cause.OVERTAKEN, score)
@@ -89,7 +100,7 @@ def due(
 def overdue(scores: Mapping[int, float], now_ms: int) -> Iterator[Overdue]:
     """Yield the live frames to give up: a live frame is never sent again."""
     for seq, score in sorted(scores.items()):
-        if 0 < score < now_ms:
+        if 0 < score < now_ms or score > now_ms + LEASE_AHEAD_MS:
             yield Overdue(seq, score, DropReason.WORKER, "its worker died or gave it back")
-        elif score <= 0 and now_ms + score > LIVE_WAIT_MS:
+        elif score <= 0 and not -AHEAD_MS <= now_ms + score <= LIVE_WAIT_MS:
             yield Overdue(seq, score, DropReason.TIMEOUT, "no worker took it in time")

@@ -33,7 +33,7 @@ ROLES = (
     Role(
         "producer",
         "painter paint, painter live, and a page that takes cameras and files",
-        f"{_SEND} set get del hset hget hmget hgetall hincrby zadd zrem zrange zscore zcard zcount zrangebyscore "
+        f"{_SEND} ltrim set get del hset hget hmget hgetall hincrby zadd zrem zrange zscore zcard zcount zrangebyscore "
         "zremrangebyscore pexpire xread xrevrange xtrim xadd publish subscribe unsubscribe info",
         "~style.* ~_kombu.binding* ~frame:* ~inflight:* ~painted:* ~stream:* ~streams ~live:* ~asking:* ~served:* "
         "~workers %R~worker:*",

@@ -32,7 +32,7 @@ import redis
 from pipeline.flow.resend import Overdue
 from pipeline.flow.window import LiveWindow
 from pipeline.protocol.frame import EncodedFrame
-from pipeline.protocol.queues import failures_key, window_keys
+from pipeline.protocol.queues import failures_key, queue_of, window_keys
 from pipeline.protocol.records import (
     Claim,
     DropReason,
@@ -76,18 +76,18 @@ class Transport(ViewerTransport):
     # -- producer ----------------------------------------------------------------------------------------------
 
     def open_stream(self, stream: str, facts: Mapping[str, str | int | float]) -> None:
-        """Announce `stream` with its facts (`maxlen` among them), or change some. Idempotent."""
-        self._sign(stream, facts)
+        """Announce `stream` with its facts (`maxlen` among them), or change some; its tickets stay. Idempotent."""
+        self._sign(stream, facts, queue_of(str(facts.get("style", ""))))
 
     def touch_stream(self, stream: str) -> None:
         """Give a stream's sign of life."""
         self._sign(stream, {})
 
-    def _sign(self, stream: str, facts: Mapping[str, str | int | float]) -> None:
+    def _sign(self, stream: str, facts: Mapping[str, str | int | float], queue: str = "") -> None:
         now = self.now_ms()
         with translated(), self._redis.pipeline(transaction=True) as batch:
             if facts:
-                batch.hset(f"stream:{stream}", mapping=dict(facts))
+                batch.hset(f"stream:{stream}", mapping=dict(facts)).pexpire(queue, STREAM_TTL_MS)
             for key in ("stream", "inflight", "painted"):
                 batch.pexpire(f"{key}:{stream}", STREAM_TTL_MS)
             batch.zadd("streams", {stream: now})

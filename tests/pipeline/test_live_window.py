@@ -3,10 +3,12 @@
 import pytest
 
 from pipeline.errors import ServerFull
+from pipeline.flow.resend import overdue
 from pipeline.flow.window import LiveWindow, live_places
 from pipeline.protocol.frame import Codec, EncodedFrame, Look
+from pipeline.protocol.queues import queue_of
 from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord, SubmitOutcome
-from pipeline.protocol.wire import Stages
+from pipeline.protocol.wire import Message, Stages
 from pipeline.server.embedded import EmbeddedServer
 from pipeline.server.transport import Transport
 from tests.tickets import ANY
@@ -179,3 +181,36 @@ def test_a_full_server_refuses_a_frame_whole(opened: Transport, server: Embedded
     assert counted(opened, "one") == (sent, 0, 0, sent)
     assert paint(opened, "one", 0)
     assert send(opened, "one", sent, many) is SubmitOutcome.SENT
+
+
+def test_tickets_nobody_takes_are_bounded_and_go_by_themselves(opened: Transport) -> None:
+    redis = opened._redis
+    for seq in range(100):
+        assert send(opened, "one", seq) is SubmitOutcome.SENT
+        (found,) = overdue({seq: opened.in_flight("one", ANY.queue).scores[seq]}, opened.now_ms() + 10_000)
+        assert opened.give_up("wave", "one", found)
+    assert redis.llen(ANY.queue) == 4 * ONE.places + 32
+    assert 0 < redis.pttl(ANY.queue) <= 60_000
+
+
+def test_tickets_of_a_film_last_as_long_as_its_producer_gives_signs_of_life(transport: Transport) -> None:
+    redis, queue = transport._redis, queue_of("wave")
+    transport.open_stream("film", {"maxlen": 4, "mode": "file", "style": "wave"})
+    transport.submit("film", 0, b"pixels", Message(queue, b"ticket"))
+    assert 0 < redis.pttl(queue) <= 60_000
+    redis.pexpire(queue, 1000)
+    transport.open_stream("film", {"maxlen": 4, "mode": "file", "style": "wave"})
+    assert redis.pttl(queue) > 50_000
+
+
+def test_what_was_stamped_before_the_clock_was_set_back_holds_nobody_up(opened: Transport) -> None:
+    redis, later = opened._redis, opened.now_ms() + 3_600_000
+    # A place of a stream that is gone, an asking of another, and two streams served an hour from now.
+    redis.zadd("live:wave", {"gone:7": later, "lost": later})
+    redis.zadd("asking:wave", {"lost": later})
+    redis.zadd("served:wave", {"one": later, "two": later})
+    assert send(opened, "one", 0) is SubmitOutcome.SENT
+    assert opened.ask_place("two", ONE).fate is SubmitOutcome.WAIT
+    assert paint(opened, "one", 0)
+    assert send(opened, "one", 1) is SubmitOutcome.WAIT, "it is the other one's turn, though served an hour from now"
+    assert send(opened, "two", 0) is SubmitOutcome.SENT

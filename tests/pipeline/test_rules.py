@@ -255,3 +255,18 @@ def test_a_counters_rate_spans_the_last_seconds_and_begins_anew_with_the_counter
     assert rate.per_s() == 0
     rate.add(71, 7)
     assert rate.per_s() == 4
+
+
+@pytest.mark.parametrize(
+    ("score", "cause", "is_given_up"),
+    [
+        pytest.param(-NOW - 3_600_000.0, Cause.CLOCK, True, id="sent an hour from now"),
+        pytest.param(NOW + 3_600_000.0, Cause.CLOCK, True, id="leased for an hour"),
+        pytest.param(-NOW - 500.0, None, False, id="sent just now, read a little later"),
+        pytest.param(NOW + 60_000.0, None, False, id="the longest lease"),
+    ],
+)
+def test_a_clock_that_was_set_back_delays_nothing(score: float, cause: Cause | None, is_given_up: bool) -> None:
+    again = list(due({0: score}, NOW, LastClaim(), queue_empty_ms=0, absent_ms={}))
+    assert [resend.cause for resend in again] == ([cause] if cause else [])
+    assert [found.seq for found in overdue({0: score}, NOW)] == ([0] if is_given_up else [])

@@ -14,4 +14,6 @@ redis.call('SET', frame, document, 'PX', life_ms)
 redis.call('ZADD', inflight, -now, seq)
 redis.call('PEXPIRE', inflight, life_ms)
 redis.call('LPUSH', queue, ticket)
+-- Tickets of a producer that is gone go, too; one that waits for a worker says so again (`open_stream`).
+redis.call('PEXPIRE', queue, life_ms)
 return now

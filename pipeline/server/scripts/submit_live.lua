@@ -11,6 +11,8 @@ local frame, inflight, facts, live, asking, served, queue = unpack(KEYS)
 local document, seq, dropped, drops, width, height = unpack(ARGV)
 local stream, places, life_ms, place_ms, asking_ms, channel, ticket = unpack(ARGV, 7)
 local WINDOW_LIFE_MS = 60000
+-- Tickets kept beyond four for each place: those of frames in flight are at most one for each place.
+local SPARE_TICKETS = 32
 
 local known = redis.call('HMGET', facts, 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours', 'brush')
 if not known[1] then return {'unknown', 0, -1} end
@@ -21,14 +23,15 @@ local now = clock()
 places = tonumber(places)
 -- What is older a producer that died left behind.
 local held, asked = now - place_ms, now - asking_ms
+local ahead = newest_stamp(now)
 -- Nothing is written before SET: at maxmemory that refuses the whole, but goes on once a script has written.
-local is_free = redis.call('ZCOUNT', live, held, '+inf') < places
+local is_free = redis.call('ZCOUNT', live, held, ahead) < places
 local newest = tonumber(known[2] or -1)
 if document ~= '' and tonumber(seq) <= newest then return answer('had', is_free, newest) end
 -- Streams before `last` whose turn a free place is wait for a call: two that each found it the other's turn would wait
 -- for ever, with places free (21 of 50 frames a second). Returns whether a place is left.
 local function call_others(last)
-  while redis.call('ZCOUNT', live, held, '+inf') < places do
+  while redis.call('ZCOUNT', live, held, ahead) < places do
     local first = turn(asking, served, asked, last)
     if not first or first == last then return true end
     call(live, asking, first, channel, held + asking_ms)
@@ -37,7 +40,8 @@ local function call_others(last)
 end
 
 -- A place that came back and was kept for this stream.
-local kept = tonumber(redis.call('ZSCORE', live, stream) or 0) >= held
+local kept_at = tonumber(redis.call('ZSCORE', live, stream) or 0)
+local kept = kept_at >= held and kept_at <= ahead
 is_free = kept or (is_free and turn(asking, served, asked, stream) == stream)
 if document == '' or not is_free then
   redis.call('ZADD', asking, now, stream)
@@ -53,10 +57,15 @@ redis.call('HSET', facts, 'seq', seq, 'dropped', dropped, 'drops', drops, 'width
 redis.call('ZREMRANGEBYSCORE', live, '-inf', '(' .. held)
 redis.call('ZREMRANGEBYSCORE', asking, '-inf', '(' .. asked)
 redis.call('ZREMRANGEBYSCORE', served, '-inf', now - WINDOW_LIFE_MS)
+for _, key in ipairs({live, asking, served}) do redis.call('ZREMRANGEBYSCORE', key, '(' .. ahead, '+inf') end
 redis.call('ZREM', live, stream)
 redis.call('ZADD', live, now, stream .. ':' .. seq)
 redis.call('ZREM', asking, stream)
 redis.call('ZADD', served, now, stream)
 for _, key in ipairs({live, asking, served}) do redis.call('PEXPIRE', key, WINDOW_LIFE_MS) end
 redis.call('LPUSH', queue, ticket)
+-- Tickets outlive their frames where no worker takes them: 40 MB a day and stream. The oldest go, and all of them once
+-- nobody sends any more. A user whose ACL file is older may not trim; the list then still expires.
+redis.pcall('LTRIM', queue, 0, 4 * places + SPARE_TICKETS - 1)
+redis.call('PEXPIRE', queue, WINDOW_LIFE_MS)
 return answer('sent', call_others(), seq)
