@@ -7,6 +7,7 @@ import ast
 import signal
 import sys
 import traceback
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -42,6 +43,7 @@ COMMANDS = {
 }
 # All arguments of `painter celery` are Celery's own.
 _PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+_HELP = {"help_option_names": ["-h", "--help"]}
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 # Python drops what is raised inside a finalizer. A stop that nobody heard of is raised again after this long, or a
@@ -63,9 +65,24 @@ class _Commands(TyperGroup):
         super().format_help(ctx, formatter)
         self._is_listing = False
 
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:  # type: ignore[override]
+        """Return what a shell may put for the word that is being typed."""
+        self._is_listing = True
+        found = super().shell_complete(ctx, incomplete)
+        self._is_listing = False
+        return found
+
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Return every command, in the order users meet them."""
         return list(COMMANDS)
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        """Find the command that is asked for. Raises `UsageError` naming those that were probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(args[0], COMMANDS, n=2, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`painter --help` lists them"
+            raise UsageError(f"no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         """Return a command, None when there is none of that name."""
@@ -74,7 +91,7 @@ class _Commands(TyperGroup):
         if self._is_listing:
             return _outline(cmd_name)
         holder = typer.Typer(add_completion=False)
-        settings = _PASSED_ON if cmd_name == "celery" else None
+        settings = _PASSED_ON if cmd_name == "celery" else _HELP
         holder.command(cmd_name, context_settings=settings)(getattr(import_module(COMMANDS[cmd_name]), cmd_name))
         return typer.main.get_command(holder)
 
@@ -86,7 +103,7 @@ def _outline(name: str) -> TyperCommand:
     return TyperCommand(name, help=next(ast.get_docstring(node) for node in functions if node.name == name))
 
 
-app = typer.Typer(cls=_Commands, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(cls=_Commands, context_settings=_HELP, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
 def _show_version(asked: bool) -> None:
@@ -126,7 +143,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(prog_name="painter", standalone_mode=False) or 0)
     except UsageError as error:
         return _say(error, EXIT_USAGE)
     except PipelineError as error:

@@ -21,13 +21,20 @@ from pipeline.errors import UsageError
 from pipeline.process.config import settings
 from viewer.pipe_sink import is_pipe
 from viewer.segments import SinkOptions
-from workers.styles import find_styles
+from workers.styles import find_styles, list_styles
 
 _VIDEO = "Video"
 
 Sources = Annotated[list[str], typer.Argument(metavar="SRC…", help="Video files, photos, folders of either, globs.")]
 Style = Annotated[
-    list[str], typer.Option("--style", "-s", metavar="a,b,…|all", help="A style, or several: one file each.")
+    list[str],
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="a,b,…|all",
+        help="A style, or several: one file each.",
+        autocompletion=lambda: [*(style.name for style in list_styles()), "all"],
+    ),
 ]
 Output = Annotated[
     str, typer.Option("--output", "-o", metavar="PATH", help="Output file or folder. Default: beside the source.")

@@ -36,7 +36,7 @@ def _table(found: list[Style]) -> Table:
     for style in found:
         name = f"{style.name} (own)" if style.is_own else style.name
         table.add_row(
-            name, style.painting, style.painter, style.year, style.licence, f"{style.size_bytes / 1e3:.0f} KB"
+            name, style.painting, style.painter, style.year, style.licence, f"{style.size_bytes / 1e6:.1f} MB"
         )
     if any(style.is_own for style in found):
         table.caption = f"own: in {settings().styles_dir}"

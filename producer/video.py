@@ -25,6 +25,11 @@ from producer.tonemap import SDR_TAGS, is_hdr
 # Pictures a second that any camera takes for a film to be played; above, it is a time base.
 _MOST_RATE = 1000
 
+# Above this a rate is a container's clock, such as Matroska's thousandths, and tells no number of frames.
+_FASTEST = 300
+# What a packet takes at least: a file of a megabyte does not hold 107 million of them, whatever its header says.
+_LEAST_FRAME_BYTES = 8
+
 
 class VideoSource:
     """The frames of one video file in presentation order, as upright H×W×3 BGR."""
@@ -113,7 +118,8 @@ class VideoSource:
         """Estimate the frames between start and end."""
         length_s = length(container, stream)
         if self._low is None and self._high is None:
-            return stream.frames or (length_s and round(length_s * self._rate)) or None
+            is_rate = self._rate <= _FASTEST
+            return self._plausible(stream.frames or (length_s and is_rate and round(length_s * self._rate)) or 0)
         end = self._high if self._high is not None else length_s and self._ticks(float(length_s))
         if end is None:
             return None
@@ -123,6 +129,14 @@ class VideoSource:
         if count <= 0:
             raise UsageError(f"{self.path}: nothing lies between the start and the end asked for")
         return count
+
+    def _plausible(self, frames: int) -> int | None:
+        """Return a number of frames, None for one that the file has no room for."""
+        try:
+            size_bytes = self.path.stat().st_size
+        except OSError:
+            return frames or None
+        return frames if 0 < frames * _LEAST_FRAME_BYTES <= size_bytes else None
 
 
 def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> tuple[int | None, VideoFrame]:

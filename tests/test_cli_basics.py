@@ -132,9 +132,43 @@ def test_wrong_words_are_refused_in_one_line(painter: Painter, photo: Path, word
     assert_refused(painter(*(word.format(photo=photo) for word in words)))
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["pait", "x"], "no command 'pait'; did you mean paint?"),
+        (["xyzzy"], "no command 'xyzzy'; `painter --help` lists them"),
+        (["paint", "x.mp4", "--stength", "1"], "--strength"),
+        (["paint", "x.mp4", "-s", "wvae"], "did you mean wave"),
+    ],
+    ids=["a command", "none like it", "an option", "a style"],
+)
+def test_who_mistypes_is_told_what_was_meant(painter: Painter, words: list[str], hint: str) -> None:
+    assert_refused(painter(*words), hint)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("pa", "paint"), ("paint --sty", "--style"), ("paint x.mp4 -s star", "starry")]
+)
+def test_shells_complete_commands_options_and_styles(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str, typed: str, wanted: str
+) -> None:
+    line = f"painter {typed}"
+    for name, value in {
+        "_PAINTER_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(len(typed.split())),
+        "_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["painter"])
+    with pytest.raises(SystemExit) as ended:
+        cli.app(prog_name="painter", standalone_mode=False)
+    assert ended.value.code == 0
+    assert wanted in capsys.readouterr().out
+
+
 def test_help_of_every_command_opens(painter: Painter) -> None:
     for command in cli.COMMANDS:
-        outcome = painter(command, "--help")
+        outcome = painter(command, "-h" if command != "celery" else "--help")
         assert outcome.code == 0, outcome.err
         assert command in outcome.out
 

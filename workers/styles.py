@@ -41,13 +41,9 @@ class Style:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the network that loads on this machine's CPU, weights beside it included."""
-        chosen = self.export or self.torch_file
-        if chosen is None:
-            return 0
-        weights = chosen.with_suffix(".bin")
-        beside = weights.stat().st_size if weights != chosen and weights.exists() else 0
-        return chosen.stat().st_size + beside
+        """Bytes of the weights, without the description of the network around them."""
+        chosen = self.torch_file or (self.export and self.export.with_suffix(".bin"))
+        return chosen.stat().st_size if chosen and chosen.is_file() else 0
 
 
 def list_styles() -> list[Style]:

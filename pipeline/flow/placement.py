@@ -162,7 +162,9 @@ def _messages(
         most = -(-len(slots) // len(devices))
         fewest = len(slots) // len(devices)
         each = f"{most}" if most == fewest else f"{fewest} to {most}"
-        messages.append(f"{many} share {places} slots: each device holds {each} models, and each paints slower")
+        share = f"{many} share {places} slots: each device holds {each} models, and each paints slower"
+        on_cpu = f"{many} take a process each: {len(slots)} run where {places} were asked for; --styles names fewer"
+        messages.append(share if devices[0].is_gpu else on_cpu)
     if not devices[0].is_gpu and len(slots) > cores:
         messages.append(f"{len(slots)} workers share {cores} cores: styles used at once slow one another down")
     replicas = {style: count for style, count in Counter(slot.style for slot in slots).items() if count > 1}
