@@ -16,6 +16,7 @@ from pipeline.protocol.frame import BRUSH_AS_SENT, Frame, Landmark, Look, Stream
 from producer.denoise import WARM_UP_FRAMES, TemporalDenoiser
 from producer.source import Source
 from viewer.sink import Sink
+from workers.dark import leave_bars
 from workers.enlarge import enlarged, resized
 from workers.stylize import apply_look
 
@@ -73,6 +74,7 @@ class ScaledFilm:
         for passed in [older for older in self._sources if older < seq]:
             del self._sources[passed]
         large = enlarged(painted, source)
+        leave_bars(large, source)
         return apply_look(source, large, self._look) if self._needs_colour else large
 
 

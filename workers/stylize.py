@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.protocol.brush import painting_size
 from pipeline.protocol.frame import Look
+from workers.dark import kept_dark, leave_bars
 from workers.engine import Engine
 from workers.enlarge import enlarged, resized
 
@@ -49,9 +50,11 @@ def stylize(
     fitting = resized(pixels, size)
     prepared = _pad(engine.canvas.prepared(fitting), engine.multiple)
     painted = engine.canvas.finished(_paint(engine, prepared, tile_pixels, progress)[:height, :width])
+    painted = kept_dark(painted, fitting)
     if fitting is not pixels:
         painted = enlarged(painted, pixels)
         progress()
+    leave_bars(painted, pixels)
     return apply_look(pixels, painted, look)
 
 

@@ -30,7 +30,7 @@ test("a camera is opened in the chosen style, and its stream watched once the se
   const { studio, take } = open();
   studio.choose("wave");
   studio.show({ kind: "camera", stream: "" });
-  assert.deepEqual(take(), [{ type: "camera", styles: ["wave"], strength: 1, keep_colours: false }]);
+  assert.deepEqual(take(), [{ type: "camera", styles: ["wave"], strength: 1, keep_colours: false, brush: 1 }]);
   studio.receive({ type: "camera", streams: { wave: "cam-1" } });
   assert.deepEqual(take(), [{ type: "watch", streams: ["cam-1"], compare: false }]);
 });
@@ -39,14 +39,14 @@ test("nothing is said twice", () => {
   const { studio, take } = onCamera();
   studio.choose("wave");
   studio.receive({ type: "streams", streams: [] });
-  studio.setLook({ strength: 1, keepColours: false });
+  studio.setLook({ strength: 1, keepColours: false, brush: 1 });
   assert.deepEqual(take(), []);
 });
 
 test("another style keeps the stream on the screen until its first picture", () => {
   const { studio, take } = onCamera();
   studio.choose("starry");
-  assert.deepEqual(take(), [{ type: "camera", styles: ["starry"], strength: 1, keep_colours: false }]);
+  assert.deepEqual(take(), [{ type: "camera", styles: ["starry"], strength: 1, keep_colours: false, brush: 1 }]);
   assert.equal(studio.pendingStyle, "starry");
   assert.deepEqual([...studio.shown.values()], ["cam-1"]);
   studio.drawn("cam-1", "wave");
@@ -72,7 +72,7 @@ test("after a reconnect everything is told again, streams excepted, which are ne
   studio.setLink(PAGE_SERVER_GONE);
   assert.equal(studio.state, PAGE_SERVER_GONE);
   studio.setLink(LIVE);
-  assert.deepEqual(take(), [{ type: "camera", styles: ["wave"], strength: 1, keep_colours: false }]);
+  assert.deepEqual(take(), [{ type: "camera", styles: ["wave"], strength: 1, keep_colours: false, brush: 1 }]);
   studio.receive({ type: "camera", streams: { wave: "cam-2" } });
   assert.deepEqual(take(), [{ type: "watch", streams: ["cam-2"], compare: false }]);
 });
@@ -98,7 +98,7 @@ test("a stream made elsewhere is wished for, not commanded, and another's wish i
   assert.equal(studio.style, "wave");
   assert.deepEqual(take(), [{ type: "watch", streams: ["hall"], compare: false }]);
   studio.choose("starry");
-  assert.deepEqual(take(), [{ type: "wish", stream: "hall", style: "starry", strength: 1, keep_colours: false }]);
+  assert.deepEqual(take(), [{ type: "wish", stream: "hall", style: "starry", strength: 1, keep_colours: false, brush: 1 }]);
   studio.drawn("hall", "starry");
   studio.drawn("hall", "wave");
   assert.equal(studio.style, "wave");

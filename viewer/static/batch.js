@@ -43,7 +43,7 @@ export class Batch {
   /** @param {File} file */
   #upload(file) {
     const { style, look } = this.#studio;
-    const query = new URLSearchParams({ style, strength: String(look.strength), keep_colours: String(look.keepColours) });
+    const query = new URLSearchParams({ style, strength: String(look.strength), keep_colours: String(look.keepColours), brush: String(look.brush) });
     // fetch() cannot tell how much of a body has left.
     const request = new XMLHttpRequest();
     const upload = { name: file.name, style, share: 0, request };

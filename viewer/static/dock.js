@@ -1,13 +1,11 @@
 // @ts-check
-/** Styles chosen by their pictures, and the two ways to soften them. A radio group: arrows move, digits jump. */
+/** Styles chosen by their pictures. A radio group: arrows move, digits jump. */
 
 import { $, make, picture, plate } from "./dom.js";
+import { wireLook } from "./look.js";
 import { remember } from "./prefs.js";
 
 /** @typedef {import("./state.js").PageState} PageState */
-
-/** A slider gives 60 values a second; the painters need no more than this many ms apart. */
-const LOOK_EVERY_MS = 80;
 
 /** @param {PageState} studio */
 export function wireDock(studio) {
@@ -63,31 +61,4 @@ function mark(studio) {
     hung.replaceChildren(picture(card.name, 256));
     $("hung-label").replaceChildren(...plate(card));
   }
-}
-
-/** @param {PageState} studio */
-function wireLook(studio) {
-  const strength = /** @type {HTMLInputElement} */ ($("strength"));
-  const keep = /** @type {HTMLInputElement} */ ($("keep-colours"));
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const show = () => {
-    $("strength-value").textContent = `${strength.value} %`;
-    strength.style.setProperty("--filled", `${strength.value}%`);
-  };
-  const send = () => {
-    timer = undefined;
-    const look = { strength: Number(strength.value) / 100, keepColours: keep.checked };
-    remember(look);
-    studio.setLook(look);
-  };
-  const changed = () => {
-    show();
-    timer ??= setTimeout(send, LOOK_EVERY_MS);
-  };
-  strength.value = String(Math.round(studio.look.strength * 100));
-  keep.checked = studio.look.keepColours;
-  strength.addEventListener("input", changed);
-  keep.addEventListener("input", changed);
-  show();
 }

@@ -78,7 +78,7 @@ const camera = new Camera({
 });
 
 studio.style = prefs.style;
-studio.look = { strength: prefs.strength, keepColours: prefs.keepColours };
+studio.look = { strength: prefs.strength, keepColours: prefs.keepColours, brush: prefs.brush };
 
 const sources = new Sources(studio, camera);
 const view = new View(studio);

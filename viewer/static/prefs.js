@@ -7,6 +7,7 @@ export const DEFAULTS = {
   style: "",
   strength: 1,
   keepColours: false,
+  brush: 1,
   mirror: true,
   resolution: "640x480",
   deviceId: "",

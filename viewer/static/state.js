@@ -8,7 +8,7 @@ import { LIVE, READY, WAITING, summary } from "./stream_states.js";
 
 /** @typedef {{name: string, painting: string, painter: string, year: string}} StyleCard */
 /** @typedef {{name: string, style: string, mode: string, width: number, height: number, captured: number, dropped: number, painted: number, failed: number, in_flight: number, age_s: number, links?: {mjpg: string, jpg: string}}} StreamRecord */
-/** @typedef {{strength: number, keepColours: boolean}} Look */
+/** @typedef {{strength: number, keepColours: boolean, brush: number}} Look */
 /** @typedef {{kind: "none" | "camera" | "stream", stream: string}} Source */
 
 /** Statistics come once a second. */
@@ -21,7 +21,7 @@ export class PageState extends EventTarget {
   style = "";
   /** Chosen, and not yet seen on a picture. */
   pendingStyle = "";
-  /** @type {Look} */ look = { strength: 1, keepColours: false };
+  /** @type {Look} */ look = { strength: 1, keepColours: false, brush: 1 };
   /** @type {Source} */ source = { kind: "none", stream: "" };
   isGrid = false;
   isComparing = false;
@@ -172,7 +172,7 @@ export class PageState extends EventTarget {
   }
 
   #lookFields() {
-    return { strength: this.look.strength, keep_colours: this.look.keepColours };
+    return { strength: this.look.strength, keep_colours: this.look.keepColours, brush: this.look.brush };
   }
 
   #changed() {
