@@ -4,6 +4,7 @@ Invariant: the output, one file or one folder, appears by rename when all of it 
 collect in a working folder beside it, and the next run goes on after the last of them.
 """
 
+import io
 import logging
 import os
 import shutil
@@ -155,12 +156,20 @@ def _save(path: Path, kind: str, pixels: NDArray[np.uint8], kept: dict[str, Any]
         # libtiff, which compresses, takes no directories below the first.
         how["compression"] = "raw"
     try:
-        image.save(path, kind, **how, **kept)
+        data = _written(image, kind, {**how, **kept})
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, struct.error) as error:
         if kept.pop("exif", None) is None:
             raise
-        image.save(path, kind, **_SAVE[kind], **kept)
+        data = _written(image, kind, {**_SAVE[kind], **kept})
         log.warning("%s: its EXIF data cannot be written and is left out (%s)", path.name, error)
+    path.write_bytes(data)
+
+
+def _written(image: Image.Image, kind: str, how: dict[str, Any]) -> bytes:
+    # In memory: Pillow's TIFF writer cannot open a name that is not UTF-8.
+    with io.BytesIO() as file:
+        image.save(file, kind, **how)
+        return file.getvalue()
 
 
 def _kept(origin: Path, pixels: NDArray[np.uint8]) -> dict[str, Any]:
@@ -209,6 +218,8 @@ def _listing(source: Path, output: Path) -> list[tuple[str, int, int]]:
     for root, folders, files in os.walk(source):
         shown = (name for name in folders if name[0] != "." and name[-6:] != ".parts")
         folders[:] = [name for name in shown if not Path(root, name).is_relative_to(output)]
-        states = ((Path(root, name), Path(root, name).stat()) for name in files if name[0] != ".")
+        # Files that are not read, and links to nothing, are no part of the job.
+        photos = [path for name in files if name[0] != "." and formats.is_readable(path := Path(root, name))]
+        states = ((path, path.stat()) for path in photos if path.is_file())
         found += [(str(path.relative_to(source)), state.st_size, state.st_mtime_ns) for path, state in states]
     return sorted(found)

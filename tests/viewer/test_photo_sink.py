@@ -1,5 +1,6 @@
 """Painted photos keep name, format, EXIF and profile, and appear when all are there."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from pipeline.errors import SinkError, UsageError
-from pipeline.protocol.frame import Frame
+from pipeline.protocol.frame import Codec, EncodedFrame, Frame
+from pipeline.protocol.wire import Limits, pack_frame, unpack_frame
 from producer.source import open_source
 from tests.media import picture, psnr
 from viewer.segments import SinkOptions
@@ -133,3 +135,28 @@ def test_an_impossible_output_is_refused_before_work_begins(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         open_sink(album / "a.jpg", tmp_path / output, open_source(album / "a.jpg").info, OPTIONS)
+
+
+def test_names_that_are_not_utf8_and_links_to_nothing_cost_no_photo(tmp_path: Path) -> None:
+    folder, output = tmp_path / "album", tmp_path / "album.wave"
+    odd = os.fsdecode(b"latin-\xe9.tif")
+    _photo(folder / odd, 1)
+    _photo(folder / "b.png", 2)
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (folder / "notes.txt").touch()
+    _paint(folder, output)
+    assert {path.name for path in output.iterdir()} == {odd, "b.png"}
+
+
+def test_a_name_that_is_not_utf8_crosses_the_wire() -> None:
+    name = os.fsdecode(b"sub/latin-\xe9.png")
+    frame = EncodedFrame(0, 0, Codec.RAW, 2, 1, bytes(6), name)
+    assert unpack_frame(pack_frame(frame), Limits(100, 1000)).name == name
+
+
+def test_one_photo_whose_name_is_not_utf8_is_painted(tmp_path: Path) -> None:
+    photo = _photo(tmp_path / os.fsdecode(b"latin-\xe9.tif"), 1)
+    output = tmp_path / os.fsdecode(b"latin-\xe9.wave.tif")
+    _paint(photo, output)
+    with Image.open(output.rename(tmp_path / "plain.tif")) as image:
+        assert image.size == (60, 40)
