@@ -14,6 +14,7 @@ from functools import lru_cache
 import cv2  # noqa: F401  # isort: skip
 import av
 from av.codec import Codec
+from av.packet import Packet
 from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
@@ -62,6 +63,8 @@ _SOFTWARE = {
     "prores": _Software("prores_ks", "yuv422p10le", ("proxy", "lt", "standard", "hq", "4444", "4444xq"), "hq"),
     "ffv1": _Software("ffv1", "bgr0", (), ""),
 }
+# Ticks; more than it ever reorders pictures.
+_X265_LEAD = 1000
 # Graphics cards' own encoders: presets, and what they call 4:2:0.
 _HARDWARE = {
     "nvenc": (tuple(f"p{number}" for number in range(1, 8)), "p5", {}),
@@ -91,6 +94,17 @@ class Encoder:
         small = VideoFormat(self.pix_fmt, 2, 2)
         halves_x, halves_y = small.chroma_width(2) == 1, small.chroma_height(2) == 1
         return width + (width % 2 if halves_x else 0), height + (height % 2 if halves_y else 0)
+
+    def stamped(self, packets: "Sequence[Packet[VideoStream]]", before: int) -> "Sequence[Packet[VideoStream]]":
+        """Return a segment's packets as its muxer takes them. `before`: how many came before.
+
+        x265 gives random decoding times where a segment has fewer pictures than it reorders, as a film's last may have.
+        Any that rise and lie before the pictures' own times do: the join counts them anew.
+        """
+        if self.name == "libx265":
+            for number, packet in enumerate(packets, before):
+                packet.dts = number - _X265_LEAD
+        return packets
 
     def add_to(self, out: "av.container.OutputContainer", rate: Fraction, size: tuple[int, int]) -> VideoStream:
         """Add a stream of this encoder to `out`. Raises ValueError where that does not take it."""
@@ -135,8 +149,9 @@ def why_not(encoder: Encoder, size: tuple[int, int]) -> str:
             stream = encoder.add_to(out, Fraction(25), (width, height))
             picture = av.VideoFrame(width, height, encoder.pix_fmt)
             picture.pts, picture.time_base = 0, Fraction(1, 25)
-            out.mux(stream.encode(picture))
-            out.mux(stream.encode(None))
+            first = encoder.stamped(stream.encode(picture), 0)
+            out.mux(first)
+            out.mux(encoder.stamped(stream.encode(None), len(first)))
     except (av.FFmpegError, ValueError) as error:
         return (getattr(error, "strerror", None) or str(error)).lower()
     return ""

@@ -5,6 +5,7 @@ would have. Timestamps in it count from its own first frame; the manifest keeps 
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import cv2  # isort: skip
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -34,6 +36,7 @@ class SegmentWriter:
         self.path, self._info = path, info
         self.first_pts = self.last_pts = 0
         self.frames = 0
+        self._encoder, self._muxed = encoder, 0
         self._reformatter = VideoReformatter()
         self._size = encoder.padded(info.width, info.height)
         self._container = av.open(file_url(path), "w", format=encoder.segment_format)
@@ -48,15 +51,19 @@ class SegmentWriter:
         info = self._info
         picture = to_picture(self._reformatter, pixels, info, self._stream.pix_fmt or "", self._size)
         picture.pts, picture.time_base = pts - self.first_pts, info.time_base
-        self._container.mux(self._stream.encode(picture))
+        self._mux(self._stream.encode(picture))
         self.frames += 1
         self.last_pts = pts
 
     def finish(self) -> None:
         """Close the file and check that all of it reached the disk."""
-        self._container.mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None))
         self._container.close()
         require_whole(self.path, self.frames)
+
+    def _mux(self, packets: "Sequence[Packet[VideoStream]]") -> None:
+        self._container.mux(self._encoder.stamped(packets, self._muxed))
+        self._muxed += len(packets)
 
     def abandon(self) -> None:
         """Close without regard for what is written, and remove it."""
