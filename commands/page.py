@@ -149,7 +149,8 @@ def _certificate(door: Door) -> tuple[Path, Path] | None:
 def _addresses(door: Door, access: Access, port: int) -> list[str]:
     scheme = "https" if door.is_secure else "http"
     wildcard = door.host in ("0.0.0.0", "::", "")
-    hosts = ["localhost", *tls.lan_addresses()] if wildcard else [door.host]
+    # A server on 0.0.0.0 answers at no IPv6 address.
+    hosts = ["localhost", *tls.lan_addresses(only_ipv4=door.host == "0.0.0.0")] if wildcard else [door.host]
     query = f"?token={access.token}" if access.token else ""
     return [f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{query}" for host in hosts]
 

@@ -34,7 +34,8 @@ from workers.styles import find_style
 
 log = logging.getLogger(__name__)
 
-# Two at once: one reads and writes while the other waits for its last frames.
+# Two of a style at once: one reads and writes while the other waits for its last frames. Of each style by itself, so
+# that one whose workers are away keeps no other waiting.
 _LANES = 2
 # Finished jobs whose outputs are kept; the oldest goes first.
 _KEPT = 32
@@ -56,23 +57,24 @@ class UploadQueue:
         self._broker, self._settings = broker, settings
         self._jobs: dict[str, _Job] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(_LANES, thread_name_prefix="atelier")
+        self._pools: dict[str, ThreadPoolExecutor] = {}
 
-    def submit(self, source: Path, name: str, style: str, look: Look) -> str:
-        """Queue `source`, alone in its folder, which is this atelier's from now on. Raises `UsageError`."""
+    def submit(self, source: Path, name: str, style: str, look: Look, owner: str = "") -> str:
+        """Queue `source`, alone in its folder, which is this queue's from now on. Raises `UsageError`."""
         find_style(style)
         try:
             open_input(source, Options(look, SinkOptions()), self._settings).close()
         except UsageError as error:
             raise UsageError(str(error).replace(str(source), name)) from error
         number = secrets.token_hex(8)
-        job = _Job(JobStatus(number, name, style, JobState.WAITING), source, look)
+        job = _Job(JobStatus(number, name, style, JobState.WAITING, owner=owner), source, look)
         with self._lock:
             self._jobs[number] = job
             ended = [other for other in self._jobs.values() if other.card.state in _ENDED]
+            pool = self._pools.setdefault(style, ThreadPoolExecutor(_LANES, thread_name_prefix=f"uploads-{style}"))
         for old in ended[:-_KEPT]:
             self.cancel(old.card.job)
-        self._pool.submit(self._run, job)
+        pool.submit(self._run, job)
         return number
 
     def jobs(self) -> list[JobStatus]:
@@ -96,7 +98,8 @@ class UploadQueue:
         """Cancel everything and wait until nothing is painted; idempotent."""
         for card in self.jobs():
             self.cancel(card.job)
-        self._pool.shutdown(cancel_futures=True)
+        for pool in list(self._pools.values()):
+            pool.shutdown(cancel_futures=True)
 
     def _run(self, job: _Job) -> None:
         with self._lock:
@@ -109,7 +112,7 @@ class UploadQueue:
             log.info("job=%s cancelled", job.card.job)
         except Exception as error:
             log.exception("job=%s failed", job.card.job)
-            self._change(job, state=JobState.FAILED, message=f"a fault of ours: {error!r}")
+            self._change(job, state=JobState.FAILED, message=_for_user(f"a fault of ours: {error!r}", job))
         finally:
             with self._lock:
                 is_wanted = job.card.state is JobState.DONE and not job.cancelled.is_set()
@@ -147,15 +150,16 @@ class _Show:
 
     def update(self, task: PaintTask, progress: Progress) -> None:
         """Note how far it is."""
-        self._change(self._job, done=progress.done, total=progress.total, fps=progress.fps)
+        self._change(self._job, done=progress.done, total=progress.total, fps=progress.fps, message="")
 
     def end(self, task: PaintTask, text: str) -> None:
         """Note how it ended, in the user's name for the file and without our folders."""
         self._change(self._job, message=_for_user(text.removeprefix(f"{task.label}: "), self._job))
 
     def say(self, text: str) -> None:
-        """Leave to the log what a page cannot use."""
+        """Show what a job that waits is waiting for."""
         log.info("job=%s %s", self._job.card.job, text)
+        self._change(self._job, message=_for_user(text.partition(": ")[2] or text, self._job))
 
 
 def _raise_if(cancelled: threading.Event) -> None:

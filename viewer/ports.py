@@ -54,7 +54,10 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A batch job as the page shows it. `total` is None while unknown; `output` is there once it is done."""
+    """A batch job as the page shows it. `total` is None while unknown; `output` is there once it is done.
+
+    `owner`: the visitor who handed it in, "" for a program.
+    """
 
     job: str
     name: str
@@ -65,12 +68,13 @@ class JobStatus:
     fps: float = 0.0
     message: str = ""
     output: Path | None = None
+    owner: str = ""
 
 
 class Atelier(Protocol):
     """Paints files handed in through the page."""
 
-    def submit(self, source: Path, name: str, style: str, look: Look) -> str:
+    def submit(self, source: Path, name: str, style: str, look: Look, owner: str = "") -> str:
         """Queue `source`, called `name` by its user; return the job. Raises `UsageError` for what cannot be painted."""
         ...
 

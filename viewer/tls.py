@@ -48,10 +48,11 @@ def own_names() -> list[str]:
     return ["localhost", "127.0.0.1", "::1", machine, f"{machine.partition('.')[0]}.local", *lan_addresses()]
 
 
-def lan_addresses() -> list[str]:
-    """Return the address by which this machine leaves for others, [] without a network. Nothing is sent."""
+def lan_addresses(*, only_ipv4: bool = False) -> list[str]:
+    """Return the addresses by which this machine leaves for others, [] without a network. Nothing is sent."""
     found = []
-    for family, outside in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+    outsides = [(socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")]
+    for family, outside in outsides[:1] if only_ipv4 else outsides:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((outside, 9))

@@ -77,7 +77,7 @@ def test_camera_whose_encoder_does_not_come_is_said(house: House, tab: Tab, lost
         page.context.route(f"**/{lost}", lambda route: route.abort())
         page.get_by_role("button", name="Start the camera").first.click()
         expect(page.locator("#notices")).to_contain_text("Reload the page")
-        expect(page.locator("#state-words")).to_have_text("Ready")
+        expect(page.locator("#state-words")).to_have_text("No worker yet")
         page.context.unroute(f"**/{lost}")
         page.get_by_role("button", name="Start the camera").first.click()
         expect(page.locator("#state-words")).not_to_have_text("Ready")

@@ -164,3 +164,13 @@ test("a refused camera says what to do", () => {
   assert.match(cameraRefusal({ name: "NotAllowedError" }), /Allow it/);
   assert.match(cameraRefusal(new Error("lens cap")), /lens cap/);
 });
+
+test("a page is ready once there is somebody to paint", () => {
+  const { studio } = open();
+  assert.equal(studio.state, READY);
+  const stats = { type: "stats", connected: true, streams: [] };
+  studio.receive({ ...stats, workers: [] });
+  assert.equal(describe(studio.state).words, "No worker yet");
+  studio.receive({ ...stats, workers: [{ name: "wave@cpu0.desk" }] });
+  assert.equal(studio.state, READY);
+});

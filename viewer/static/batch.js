@@ -8,12 +8,17 @@ import { showPanel } from "./panels.js";
 /** @typedef {import("./state.js").PageState} PageState */
 /** @typedef {{id: string, name: string, style: string, done: number, total: number | null, fps: number, state: string, message: string}} JobStatus */
 /** @typedef {{name: string, style: string, share: number, request: XMLHttpRequest}} Upload */
+/** @typedef {{file: File, name: string, style: string, look: import("./state.js").Look}} Waiting */
 
 const POLL_MS = 1000;
+const AT_ONCE = 2;
+/** How long a file waits that the server had no room for: it has enough to do. */
+const FULL_MS = 5000;
 const FINAL = ["done", "failed", "cancelled"];
 
 export class Batch {
   /** @type {Set<Upload>} */ #uploads = new Set();
+  /** @type {Waiting[]} */ #waiting = [];
   /** @type {JobStatus[]} */ #jobs = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #studio;
@@ -36,13 +41,21 @@ export class Batch {
 
   /** @param {File[]} files */
   take(files) {
-    for (const file of files) this.#upload(file);
+    const { style, look } = this.#studio;
+    this.#waiting.push(...files.map((file) => ({ file, name: file.name, style, look })));
     if (files.length) showPanel("batch");
+    this.#next();
   }
 
-  /** @param {File} file */
-  #upload(file) {
-    const { style, look } = this.#studio;
+  /** Send what waits, two at a time: the server takes no more at once. */
+  #next() {
+    while (this.#uploads.size < AT_ONCE && this.#waiting.length) this.#upload(/** @type {Waiting} */ (this.#waiting.shift()));
+    this.#draw();
+  }
+
+  /** @param {Waiting} waiting */
+  #upload(waiting) {
+    const { file, style, look } = waiting;
     const query = new URLSearchParams({ style, strength: String(look.strength), keep_colours: String(look.keepColours), brush: String(look.brush) });
     // fetch() cannot tell how much of a body has left.
     const request = new XMLHttpRequest();
@@ -55,12 +68,19 @@ export class Batch {
       this.#draw();
     };
     request.onloadend = () => {
-      this.#uploads.delete(upload);
-      if (request.status >= 400 || request.status === 0) notify(`${file.name}: ${reason(request)}`, { isBad: true });
-      void this.#poll();
+      const isFull = request.status === 429;
+      if (isFull) this.#waiting.unshift(waiting);
+      else if (request.status >= 400 || request.status === 0) notify(`${file.name}: ${reason(request)}`, { isBad: true });
+      setTimeout(
+        () => {
+          this.#uploads.delete(upload);
+          this.#next();
+          void this.#poll();
+        },
+        isFull ? FULL_MS : 0,
+      );
     };
     request.send(file);
-    this.#draw();
   }
 
   async #poll() {
@@ -94,7 +114,8 @@ export class Batch {
 
   #draw() {
     const rows = [...this.#jobs].reverse().map((job) => this.#row(job));
-    $("jobs").replaceChildren(...[...this.#uploads].map(uploading), ...rows);
+    const waiting = this.#waiting.map(({ name, style }) => line(name, style, "waits for its turn", 0, []));
+    $("jobs").replaceChildren(...[...this.#uploads].map(uploading), ...waiting, ...rows);
   }
 
   /** @param {JobStatus} job */
@@ -146,6 +167,7 @@ function share({ state, done, total }) {
 /** Words on how far a job is. @param {JobStatus} job */
 export function progress({ state, done, total, fps, message }) {
   if (state !== "painting") return message || state;
+  if (message) return message;
   const left = total && fps > 0 ? `, ${Math.ceil((total - done) / fps)} s left` : "";
   return `${done} of ${total ?? "?"} frames, ${fps.toFixed(1)} FPS${left}`;
 }

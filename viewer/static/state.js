@@ -4,7 +4,7 @@
  * every reconnect. No DOM: `change` events say that something did. Invariant: what was sent is what is wanted.
  */
 
-import { LIVE, READY, WAITING, summary } from "./stream_states.js";
+import { LIVE, NOBODY, READY, WAITING, summary } from "./stream_states.js";
 
 /** @typedef {{name: string, painting: string, painter: string, year: string}} StyleCard */
 /** @typedef {{name: string, style: string, mode: string, width: number, height: number, captured: number, dropped: number, painted: number, failed: number, in_flight: number, age_s: number, links?: {mjpg: string, jpg: string}}} StreamRecord */
@@ -51,7 +51,7 @@ export class PageState extends EventTarget {
 
   get state() {
     if (this.#link !== LIVE) return this.#link;
-    if (this.source.kind === "none") return READY;
+    if (this.source.kind === "none") return this.stats?.connected && this.stats.workers?.length === 0 ? NOBODY : READY;
     if (this.shown.size === 0) return WAITING;
     return summary([...this.shown.values()].map((stream) => this.stateOf(stream)));
   }

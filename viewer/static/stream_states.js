@@ -2,6 +2,7 @@
 /** The states a watcher can be in, their words for the eye and the ear, and which of several is worth saying. */
 
 export const READY = "ready";
+export const NOBODY = "no worker";
 export const CONNECTING = "connecting";
 export const WAITING = "waiting for a worker";
 export const LIVE = "live";
@@ -16,6 +17,7 @@ export const PAGE_SERVER_GONE = "page server gone";
 /** @type {{[state: string]: {words: string, tone: Tone, more: string}}} */
 const SAID = {
   [READY]: { words: "Ready", tone: "quiet", more: "" },
+  [NOBODY]: { words: "No worker yet", tone: "wait", more: "" },
   [CONNECTING]: { words: "Connecting", tone: "wait", more: "" },
   [WAITING]: { words: "Waiting for a worker", tone: "wait", more: "The first frame is on its way to a painter." },
   [LIVE]: { words: "Live", tone: "live", more: "" },

@@ -4,7 +4,7 @@
 import { $, plate } from "./dom.js";
 import { announce } from "./notices.js";
 import { load, remember } from "./prefs.js";
-import { LIVE, READY, describe } from "./stream_states.js";
+import { LIVE, describe } from "./stream_states.js";
 import { words } from "./stats.js";
 
 /** @typedef {import("./state.js").PageState} PageState */
@@ -54,7 +54,7 @@ export class View {
     $("waiting").hidden = source.kind === "none" || state === LIVE || !more;
     $("waiting").textContent = more;
     $("readout").hidden = source.kind === "none" || state !== LIVE || isGrid;
-    if (state !== this.#state && state !== READY) announce(more ? `${said}. ${more}` : said);
+    if (state !== this.#state) announce(more ? `${said}. ${more}` : said);
     this.#state = state;
     if (state !== LIVE) document.body.classList.remove("is-idle");
     if (source.kind === "none") this.#clear();

@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from fleet.exposition import STREAM, stream_families, stream_labels, worker_families
 from viewer.web.app_state import APP_STATE, AppState
-from viewer.web.middleware import HEALTH, refuse
+from viewer.web.middleware import HEALTH, refuse, welcome
 
 
 def add_routes(app: web.Application) -> None:
@@ -24,7 +24,9 @@ def add_routes(app: web.Application) -> None:
 
 
 async def _index(request: web.Request) -> web.StreamResponse:
-    return web.FileResponse(request.app[APP_STATE].parts.static / "index.html", headers={"Cache-Control": "no-cache"})
+    page = web.FileResponse(request.app[APP_STATE].parts.static / "index.html", headers={"Cache-Control": "no-cache"})
+    welcome(request, page)
+    return page
 
 
 async def _style_picture(request: web.Request) -> web.StreamResponse:

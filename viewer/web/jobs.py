@@ -13,7 +13,7 @@ from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
 from viewer.ports import JobState, JobStatus
 from viewer.web import uploads
 from viewer.web.app_state import APP_STATE, AppState
-from viewer.web.middleware import refuse
+from viewer.web.middleware import refuse, visitor_of
 
 #: Percent-encoded, as a header holds no other letters.
 NAME_HEADER = "X-File-Name"
@@ -44,7 +44,7 @@ async def _submit(request: web.Request) -> web.StreamResponse:
     except uploads.TooLarge as error:
         return refuse(413, str(error))
     try:
-        job = await asyncio.to_thread(app_state.parts.atelier.submit, source, name, style, look)
+        job = await asyncio.to_thread(app_state.parts.atelier.submit, source, name, style, look, visitor_of(request))
     except BaseException:
         shutil.rmtree(source.parent)
         raise
@@ -62,7 +62,7 @@ async def _receive(request: web.Request, app_state: AppState) -> Path:
 
 
 async def _list(request: web.Request) -> web.StreamResponse:
-    return web.json_response({"jobs": [_card(card) for card in request.app[APP_STATE].parts.atelier.jobs()]})
+    return web.json_response({"jobs": [_card(card) for card in _own(request)]})
 
 
 async def _output(request: web.Request) -> web.StreamResponse:
@@ -76,14 +76,21 @@ async def _output(request: web.Request) -> web.StreamResponse:
 
 
 async def _cancel(request: web.Request) -> web.StreamResponse:
-    if not await asyncio.to_thread(request.app[APP_STATE].parts.atelier.cancel, request.match_info["job"]):
+    if _find(request) is None or not await asyncio.to_thread(
+        request.app[APP_STATE].parts.atelier.cancel, request.match_info["job"]
+    ):
         return refuse(404, "no such job")
     return web.Response(status=204)
 
 
 def _find(request: web.Request) -> JobStatus | None:
-    jobs = request.app[APP_STATE].parts.atelier.jobs()
-    return next((card for card in jobs if card.job == request.match_info["job"]), None)
+    return next((card for card in _own(request) if card.job == request.match_info["job"]), None)
+
+
+def _own(request: web.Request) -> list[JobStatus]:
+    """Return the jobs of whoever asks: what others handed in is theirs alone."""
+    visitor = visitor_of(request)
+    return [card for card in request.app[APP_STATE].parts.atelier.jobs() if card.owner == visitor]
 
 
 def _card(card: JobStatus) -> dict[str, object]:

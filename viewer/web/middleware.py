@@ -4,6 +4,8 @@ Invariant: a handler behind it runs only for our own host name, our own page or 
 """
 
 import logging
+import re
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from html import escape
@@ -22,16 +24,27 @@ EXPIRES = web.RequestKey("expires", int)
 LINKED = "/streams/"
 HEALTH = "/healthz"
 
+# Who opens the page gets a name nobody else can guess: 16 random bytes.
+_VISITOR = "painter-visitor"
+_VISITOR_NAME = re.compile(r"[\w-]{22}", re.ASCII)
+_YEAR_S = 31_536_000
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+#: The page that asks for the token, and its style: all that a browser without it may have.
+LOGIN_STYLE = "/static/login.css"
 _LOGIN = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Power Painter</title>
+<title>Power Painter</title><link rel="stylesheet" href="/static/login.css">
+<main>
 <h1>Power Painter</h1>
 <p>{message}</p>
-<form action="/" method="get"><label>Token <input name="token" type="password" autocomplete="off"></label>
-<button>Open</button></form>
-<p><a href="/">Try again</a></p>
+<form action="/" method="get">
+<label for="token">Token</label>
+<input id="token" name="token" type="password" autocomplete="off" autofocus required>
+<button>Open</button>
+</form>
+</main>
 </html>
 """
 
@@ -47,6 +60,19 @@ def install(app: web.Application, access: Access) -> None:
 def refuse(status: int, message: str) -> web.Response:
     """Return a refusal in one line, as every error of the server looks."""
     return web.json_response({"error": message}, status=status)
+
+
+def visitor_of(request: web.Request) -> str:
+    """Return who asks: the name a browser was given with the page, "" for a program, which has none."""
+    name = request.cookies.get(_VISITOR, "")
+    return name if _VISITOR_NAME.fullmatch(name) else ""
+
+
+def welcome(request: web.Request, page: web.StreamResponse) -> None:
+    """Give a browser its visitor's name with the page, unless it has one."""
+    if not visitor_of(request):
+        name, secure = secrets.token_urlsafe(16), request.app[ACCESS].is_secure
+        page.set_cookie(_VISITOR, name, max_age=_YEAR_S, httponly=True, samesite="Strict", secure=secure, path="/")
 
 
 @web.middleware
@@ -73,7 +99,7 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     access = request.app[ACCESS]
     if not access.knows_host(request.headers.get("Host", "")):
         return refuse(421, "this server does not go by that name; --allow-host adds one")
-    if request.path == HEALTH:
+    if request.path in (HEALTH, LOGIN_STYLE):
         return await handler(request)
     if not access.is_same_origin(request.headers) and _does_something(request):
         return refuse(403, "the request comes from another site's page")
@@ -99,7 +125,9 @@ def _is_linkable(request: web.Request) -> bool:
 def _log_in(request: web.Request, access: Access) -> web.StreamResponse:
     """Turn `/?token=` into a cookie and an address that can be shown, kept and shared."""
     if access.token and not access.accepts_token(request.query["token"]):
-        return _login_page("That is not the token of this server; it is printed where `painter` runs.")
+        return _login_page(
+            "That is not the token of this server. It stands in the address that painter printed when it started."
+        )
     answer = web.Response(status=303, headers={"Location": "/"})
     if access.token:
         answer.set_cookie(
@@ -115,7 +143,9 @@ def _log_in(request: web.Request, access: Access) -> web.StreamResponse:
 
 def _turn_away(request: web.Request) -> web.StreamResponse:
     if request.path == "/" and request.method == "GET":
-        return _login_page("This server asks for its token; it is printed where `painter` runs.")
+        return _login_page(
+            "This server asks for its token. It stands in the address that painter printed when it started."
+        )
     return refuse(401, "a token is needed: open the address that was printed when the server started")
 
 
