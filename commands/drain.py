@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from commands.options import BrokerUrl
 from jobs.report import counted
 from pipeline.errors import UsageError, WorkerLost
 from pipeline.server.app import ask_to_leave, create_app
@@ -16,7 +17,6 @@ _AGAIN_S = 3.0
 
 Host = Annotated[str, typer.Argument(metavar="HOST", help="The machine, as painter status names it.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=1, help="How long to wait for it to be gone.")]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def drain(host: Host, timeout: Timeout = 60.0, broker: BrokerUrl = "") -> None:

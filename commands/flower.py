@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from commands.options import BrokerUrl
 from pipeline.errors import UsageError
 from pipeline.server.app import create_app
 from pipeline.server.broker import open_broker
@@ -25,7 +26,6 @@ BasicAuth = Annotated[
 ]
 Certificate = Annotated[Path | None, typer.Option(help="TLS certificate (PEM); needs --keyfile.", exists=True)]
 Key = Annotated[Path | None, typer.Option(help="TLS key (PEM); needs --certfile.", exists=True)]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def flower(

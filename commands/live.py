@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from commands.live_display import Reading, Readout, readout
-from commands.options import Brush, KeepColours, Strength, look_of
+from commands.options import BrokerUrl, Brush, KeepColours, Strength, look_of
 from jobs.supervisor import Supervisor
 from pipeline.errors import ServerFull, ServerGone, UsageError
 from pipeline.flow.server_retry import OutageTimer
@@ -45,7 +45,6 @@ Size = Annotated[str, typer.Option(metavar="WxH", help="Paint at most this large
 TargetFps = Annotated[
     float | None, typer.Option(min=1, max=240, help="Paint smaller until the workers hold this rate, and back.")
 ]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def live(

@@ -1,4 +1,4 @@
-"""What several commands ask for alike: how frames are to look."""
+"""Options of several commands, declared once."""
 
 from typing import Annotated
 
@@ -7,6 +7,8 @@ import typer
 from pipeline.errors import UsageError
 from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
 
+BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
+Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 gives the source, 1 the painting.")]
 KeepColours = Annotated[bool, typer.Option("--keep-colours", help="Paint the luma, keep the source's colours.")]
 Brush = Annotated[

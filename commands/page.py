@@ -44,7 +44,6 @@ TlsKey = Annotated[Path | None, typer.Option(help="Its key (PEM).", exists=True,
 TlsSelfSigned = Annotated[
     bool, typer.Option("--tls-self-signed", help="Make a certificate; browsers ask once.", rich_help_panel=_TLS)
 ]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 @dataclass(frozen=True, slots=True)

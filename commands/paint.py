@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from commands.display import display
-from commands.options import Brush, KeepColours, Strength, look_of
+from commands.options import BrokerUrl, Brush, KeepColours, Strength, look_of
 from jobs.options import Options
 from jobs.painting import Request, prepare, run
 from jobs.report import Outcome, State, closing_lines
@@ -72,7 +72,6 @@ PixFmt = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Paint again what is finished, from its start.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def paint(

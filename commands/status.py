@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from commands.options import BrokerUrl
 from fleet.prometheus import serve_metrics
 from fleet.stats import FleetStats, FleetTracker, StreamLine, slot_of, take_snapshot
 from pipeline.errors import ServerUnreachable, UsageError
@@ -37,7 +38,6 @@ MetricsPort = Annotated[
     typer.Option("--metrics", metavar="PORT", min=1, max=65535, help="Serve the numbers to Prometheus instead."),
 ]
 Host = Annotated[str, typer.Option(help="Interface of --metrics. It has no password and shows no pictures.")]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def status(

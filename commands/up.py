@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from commands.page import BrokerUrl, Door, OpenPage, open_page, with_door
+from commands.options import BrokerUrl, Styles
+from commands.page import Door, OpenPage, open_page, with_door
 from jobs.supervisor import Supervisor, pause
 from pipeline.errors import UsageError
 from pipeline.process.config import runtime_dir, settings
@@ -25,7 +26,6 @@ from workers.styles import Style, find_style, list_styles
 
 _STOP_S = 5.0
 
-Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=256, help="Worker processes in all. Default: one a core, or a style.")
 ]

@@ -2,7 +2,8 @@
 
 import typer
 
-from commands.page import BrokerUrl, Door, open_page, with_door
+from commands.options import BrokerUrl
+from commands.page import Door, open_page, with_door
 from jobs.supervisor import Supervisor, pause
 from pipeline.process.config import settings
 from workers.styles import list_styles

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from commands.doctor import Verdict, check_display
+from commands.options import BrokerUrl
 from pipeline.errors import UsageError
 from pipeline.process.config import settings
 from pipeline.protocol.records import StreamRecord
@@ -25,7 +26,6 @@ Stream = Annotated[str, typer.Argument(metavar="STREAM", help="The stream's name
 Virtual = Annotated[
     bool, typer.Option("--virtual-camera", help="Feed a virtual camera, for calls, in place of a window.")
 ]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def window(stream: Stream, virtual_camera: Virtual = False, broker: BrokerUrl = "") -> None:

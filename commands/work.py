@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from commands.options import BrokerUrl, Styles
 from fleet.rebalancer import Rebalancer
 from jobs.report import counted
 from jobs.supervisor import Supervisor, pause
@@ -26,13 +27,11 @@ Devices = Annotated[
 PerDevice = Annotated[
     int | None, typer.Option(min=1, max=16, help="Models on each GPU. Default: PAINTER_PER_DEVICE, else 2.")
 ]
-Styles = Annotated[str, typer.Option(metavar="a,b,…", help="Styles to serve. Default: all.")]
 Workers = Annotated[int | None, typer.Option(min=1, max=256, help="Processes in all. Default: one a slot, or a style.")]
 FollowDemand = Annotated[
     bool, typer.Option("--follow-demand", help="Give slots of styles nobody waits for to those somebody waits for.")
 ]
 PlanOnly = Annotated[bool, typer.Option("--plan", help="Show where everything would run, and start nothing.")]
-BrokerUrl = Annotated[str, typer.Option("--broker", metavar="URL", help="Server. Default: BROKER_URL, else embedded.")]
 
 
 def work(
