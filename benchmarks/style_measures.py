@@ -114,7 +114,7 @@ def _carry(picture: NDArray[Any], places: NDArray[np.float32]) -> NDArray[Any]:
 
 
 def as_sharp_as(sharpness: float, pictures: Sequence[Pixels]) -> list[Pixels]:
-    """Sharpen all by the least share of an unsharp mask (as `workers/canvas.py` has it) that gives `sharpness`.
+    """Sharpen all by the least share of an unsharp mask (as `workers/processing.py` has it) that gives `sharpness`.
 
     Raises ValueError where none does.
     """

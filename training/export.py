@@ -61,7 +61,7 @@ def build_graph(network: StyleNetwork) -> ov.Model:
     painted = op.transpose(op.convert(y, "u8"), _order(0, 2, 3, 1))
     painted.output(0).set_names({"painted"})
     model = ov.Model([painted], [frame], "style")
-    for key, words in network.canvas.written().items():
+    for key, words in network.processing.metadata().items():
         model.set_rt_info(words, [RT_INFO, key])
     return model
 

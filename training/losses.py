@@ -1,8 +1,8 @@
-"""What a good painting is, in numbers (Johnson 2016, Gatys 2016), each term relative so that weights keep a meaning.
+"""The terms of training (Gatys 2016, Johnson 2016), each relative so that its weight keeps a meaning.
 
-Style: Gram matrices over several layers of the backbone. Content: one layer. Then quiet (no hatch where the photo is
-flat), detail (eyes stay dark), variation, range, and stability: what a viewer sees as flicker is output that moves when
-the input only shivers.
+Style: Gram matrices over four octaves (Snelgrove 2017) against the painting. Content and colour: against the simplified
+scene in the painting's colours (`training/scenes.py`, `training/palette.py`), not against the photo. Steadiness:
+flicker is output that moves when the input only shivers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,26 @@ from torch import Tensor
 
 from training.backbone import Backbone, Features
 
-# Layer and weight in the style term. Large strokes live in the deep layers, contrast in the shallow ones.
-STYLE_LAYERS = {"relu1_2": 2.0, "relu2_2": 2.5, "relu3_3": 1.5, "relu4_1": 1.5, "relu4_3": 2.0}
-# The same at half the size, where a stroke is half as wide and the deep layers see twice as far.
-COARSE_LAYERS = {"relu2_2": 1.0, "relu3_3": 1.5, "relu4_1": 2.5}
-CONTENT_LAYER = "relu3_3"
-# Depth of the edges that must not become a frame.
-_EDGE_PX = 16
-# Local deviation of luma below which a photo counts as flat (0..1 scale).
+# For each octave: how much the picture is shrunk, its layers, its weight. The last sees 350 px of the painting.
+_OCTAVES = (
+    (1, ("relu1_2", "relu2_2", "relu3_1"), 1.0),
+    (2, ("relu2_2", "relu3_1", "relu4_1", "relu4_3"), 1.0),
+    (4, ("relu3_1", "relu3_3", "relu4_1", "relu4_3"), 1.0),
+    (8, ("relu3_1", "relu4_1"), 0.7),
+)
+# The full-size octave is looked at in a part of the crop: texture is alike everywhere, and it costs half of the time.
+_PART_PX = 256
+# Content: octave and layer, equal weights.
+_CONTENT = ((1, "relu3_1"), (2, "relu4_1"))
+# Share of the newest crop in the running mean of the Grams, and how much each crop alone must match the painting: a
+# dark photo may stay dark if others are light. Asked of every crop alone, a night gets bright blots.
+_NEWEST, _ALONE = 0.25, 0.5
+# Local deviation of luma below which a scene counts as flat (0..1 scale).
 _FLAT_DEVIATION = 0.02
+# Areas whose mean colour counts, with their weights.
+_AREAS_PX = ((48, 1.0), (16, 0.5))
+
+Grams = list[dict[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +44,10 @@ class Terms:
 
     style: float
     content: float
-    quiet: float
-    stability: float
-    palette: float
+    colour: float
+    calm: float
+    face: float
+    steadiness: float
 
 
 class _Gram(torch.autograd.Function):
@@ -62,67 +74,99 @@ class _Gram(torch.autograd.Function):
 
 def gram(features: Tensor) -> Tensor:
     """N x C x H x W to N x C x C, divided by H*W, in fp32 whatever came in."""
-    wanted: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
-    return wanted
+    found: Tensor = _Gram.apply(features)  # type: ignore[no-untyped-call]
+    return found
 
 
-@dataclass(frozen=True, slots=True)
+def octaves(backbone: Backbone, pictures: Tensor, *, part: tuple[int, int] | None = None) -> list[Features]:
+    """The features of N x 3 x H x W pictures at four sizes; `part`: top left corner of the full-size octave's part."""
+    found = []
+    for shrink, layers, _ in _OCTAVES:
+        seen = F.avg_pool2d(pictures, shrink) if shrink > 1 else pictures
+        if shrink == 1 and part is not None:
+            seen = seen[..., part[0] : part[0] + _PART_PX, part[1] : part[1] + _PART_PX]
+        found.append(backbone(seen, layers))
+    return found
+
+
+def random_part(size_px: int, draw: Any) -> tuple[int, int] | None:
+    """A place for the full-size octave's part in a crop of `size_px`; None where the crop is no larger."""
+    if size_px <= _PART_PX:
+        return None
+    top, left = (int(value) for value in draw.integers(0, size_px - _PART_PX + 1, size=2))
+    return top, left
+
+
 class Style:
-    """The Gram matrices to aim at, of the painting and of its half-size copy."""
+    """The painting's Gram matrices, and the running mean of those painted lately (part of a run's state)."""
 
-    fine: Features
-    coarse: Features
-
-    @staticmethod
-    def of(backbone: Backbone, painting: Tensor) -> Style:
-        """Take them from the whole painting (1 x 3 x H x W)."""
+    def __init__(self, backbone: Backbone, painting: Tensor) -> None:
         with torch.no_grad():
-            fine, coarse = look(backbone, painting)
-        return Style(*({name: gram(x) for name, x in features.items()} for features in (fine, coarse)))
+            self.wanted = _grams(octaves(backbone, painting))
+        self.lately: Grams = []
+
+    def loss(self, seen: list[Features]) -> Tensor:
+        """Squared distance of Grams over the painting's squared size, mean over layers and octaves; N = 1.
+
+        Half is asked of this crop, half of the mean over the latest crops.
+        """
+        ours = _grams(seen)
+        if not self.lately:
+            self.lately = [{name: value.detach().clone() for name, value in octave.items()} for octave in ours]
+        total = torch.zeros((), device=seen[0]["relu1_2"].device)
+        for (_, layers, weight), mine, mean, wanted in zip(_OCTAVES, ours, self.lately, self.wanted, strict=True):
+            for name in layers:
+                size = wanted[name].square().sum()
+                alone = (mine[name] - wanted[name]).square().sum()
+                together = (mean[name].lerp(mine[name], _NEWEST) - wanted[name]).square().sum() / _NEWEST
+                total = total + weight / len(layers) * (_ALONE * alone + (1.0 - _ALONE) * together) / size
+                mean[name].lerp_(mine[name].detach(), _NEWEST)
+        return total * 2.0 / sum(weight for _, _, weight in _OCTAVES)
 
 
-def look(backbone: Backbone, pictures: Tensor) -> tuple[Features, Features]:
-    """The features of N x 3 x H x W pictures, and of their half-size copies."""
-    return backbone(pictures, tuple(STYLE_LAYERS)), backbone(F.avg_pool2d(pictures, 2), tuple(COARSE_LAYERS))
+class Content:
+    """Features of the simplified scene at two depths, each distance over its mean square in many scenes."""
+
+    def __init__(self, backbone: Backbone, scenes: Tensor) -> None:
+        self._backbone = backbone
+        self._energies = [float(features.square().mean()) for features in self.of(scenes)]
+
+    @torch.no_grad()
+    def of(self, scene: Tensor) -> list[Tensor]:
+        """What is wanted of a painting of this scene."""
+        return [self._backbone(F.avg_pool2d(scene, _OCTAVES[octave][0]), (layer,))[layer] for octave, layer in _CONTENT]
+
+    def loss(self, seen: list[Features], scene: Tensor) -> Tensor:
+        """Mean over both depths; `seen`: the octaves of the painted picture."""
+        total = torch.zeros((), device=scene.device)
+        for (octave, layer), wanted, energy in zip(_CONTENT, self.of(scene), self._energies, strict=True):
+            total = total + (seen[octave][layer].float() - wanted.float()).square().mean() / energy
+        return total
 
 
-def style_loss(features: Features, wanted: Features, layers: dict[str, float]) -> Tensor:
-    """Squared distance of Grams over the wanted one's squared size, weighted mean over `layers`.
-
-    Half of it is asked of each picture, half of the batch as a whole: a dark photo may stay dark beside a light one,
-    where asking every crop for every tone makes bright blots in its shadows.
-    """
-    total = torch.zeros((), device=next(iter(features.values())).device)
-    for name, weight in layers.items():
-        ours, size = gram(features[name]), wanted[name].square().sum()
-        each = (ours - wanted[name]).square().sum((1, 2)).mean()
-        together = (ours.mean(0) - wanted[name][0]).square().sum()
-        total = total + weight * 0.5 * (each + together) / size
-    return total / sum(layers.values())
+def colour_loss(painted: Tensor, scene: Tensor) -> Tensor:
+    """Difference of the mean colours of areas; an area of the width of a stroke would forbid strokes."""
+    total = torch.zeros((), device=scene.device)
+    for area_px, weight in _AREAS_PX:
+        side = min(area_px, painted.shape[-1])
+        total = total + weight * F.mse_loss(F.avg_pool2d(painted, side), F.avg_pool2d(scene, side))
+    return total
 
 
-def content_loss(features: Features, photo: Tensor, energy: float) -> Tensor:
-    """Mean squared distance at the content layer over `energy`, its mean square over many photos.
-
-    Over each photo's own it would be the flat crops that count most. `photo`: the content layer of the photos.
-    """
-    return (features[CONTENT_LAYER].float() - photo.float()).square().mean() / energy
-
-
-def quiet_loss(painted: Tensor, photo: Tensor) -> Tensor:
-    """Fine detail of the painted picture (what a 5x5 blur removes) where the photo has none."""
-    luma = photo.mean(1, keepdim=True)
+def calm_loss(painted: Tensor, scene: Tensor) -> Tensor:
+    """Difference from the scene where it is flat: a print has even skies, and the Grams ask for foam everywhere."""
+    luma = scene.mean(1, keepdim=True)
     spread = (_blur(luma.square(), 9) - _blur(luma, 9).square()).clamp_min(0.0)
     flat = torch.exp(-spread / _FLAT_DEVIATION**2)
-    return ((painted - _blur(painted, 5)).square() * flat).mean()
+    return ((painted - scene).square() * flat).mean()
 
 
-def palette_loss(painted: Tensor, recoloured: Tensor, area_px: int) -> Tensor:
-    """Difference of small areas (means of `area_px` squared) from the photo in the painting's colours.
-
-    An area of the width of a stroke forbids strokes; one of two or three strokes asks them to keep the area's colour.
-    """
-    return F.mse_loss(F.avg_pool2d(painted, area_px), F.avg_pool2d(recoloured, area_px))
+def face_loss(painted: Tensor, scene: Tensor, faces: Tensor) -> Tensor:
+    """Inside faces: how much weaker eyes and mouths stand out than in the scene, and the difference of 3 px means."""
+    wanted, ours = _marks(scene), _marks(painted)
+    weaker = (F.relu(wanted.square() - wanted * ours) * faces).mean()
+    apart = ((_blur(painted, 3) - _blur(scene, 3)).square() * faces).mean()
+    return 3.0 * weaker + 0.3 * apart
 
 
 def lattice_loss(painted: Tensor) -> Tensor:
@@ -136,48 +180,17 @@ def lattice_loss(painted: Tensor) -> Tensor:
     return means.reshape(n, c, 64, *means.shape[2:]).var(2).mean()
 
 
-def detail_loss(painted: Tensor, photo: Tensor) -> Tensor:
-    """How much weaker small marks of the photo, an eye, a mouth, a window, stand out in luma from what is around them.
-
-    Stronger ones are free, and so are marks that the photo has not: those are strokes.
-    """
-    wanted, ours = _marks(photo), _marks(painted)
-    return F.relu(wanted.square() - wanted * ours).mean()
-
-
-def frame_loss(painted: Tensor, recoloured: Tensor) -> Tensor:
-    """How much lighter or darker lines along the edges are than what is behind them, beyond the recoloured photo's.
-
-    Padding mirrors the picture there, so strokes that run along an edge meet their own image: without this one style
-    drew a line of 30 of 255 along it.
-    """
-    return (_edges(painted) - _edges(recoloured)).square().mean()
-
-
-def variation_loss(painted: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring pixels."""
-    return painted.diff(dim=2).abs().mean() + painted.diff(dim=3).abs().mean()
-
-
 def range_loss(painted: Tensor) -> Tensor:
     """How far values leave 0..1."""
     return (F.relu(painted - 1.0) + F.relu(-painted)).square().mean()
 
 
-def _edges(x: Tensor) -> Tensor:
-    """N x 4C x 16: mean colour of every line of the outer 16 px of each side, over that of the 32 px behind them."""
-    sides = []
-    for across in (2, 3):
-        lines = x.mean(5 - across)
-        sides += [
-            side[..., :_EDGE_PX] - side[..., _EDGE_PX : 3 * _EDGE_PX].mean(2, keepdim=True)
-            for side in (lines, lines.flip(2))
-        ]
-    return torch.cat(sides, 1)
+def _grams(seen: list[Features]) -> Grams:
+    return [{name: gram(features) for name, features in octave.items()} for octave in seen]
 
 
 def _marks(x: Tensor) -> Tensor:
-    """What is 3 to 15 px wide, against what is around it."""
+    """What is 3 to 15 px wide, against its surroundings, in luma."""
     luma = x.mean(1, keepdim=True)
     return _blur(luma, 3) - _blur(luma, 15)
 

@@ -33,11 +33,12 @@ def write_sheet(network: StyleNetwork, photos: Sequence[Path], path: Path) -> Pa
 def paint_picture(network: StyleNetwork, picture: Picture) -> Picture:
     """H x W x 3 uint8 RGB through the network, cropped to a multiple of its stride."""
     height, width = (side // STRIDE_PX * STRIDE_PX for side in picture.shape[:2])
-    prepared = network.canvas.prepared(np.ascontiguousarray(picture[:height, :width, ::-1]))  # BGR, as workers have it
+    bgr = np.ascontiguousarray(picture[:height, :width, ::-1])  # as workers have it
+    prepared = network.processing.before(bgr)
     x = torch.from_numpy(prepared[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255.0
     painted = network.paint(x.to(next(network.parameters()).device))[0].permute(1, 2, 0)
     pixels = (painted * 255.0).round().to(torch.uint8).cpu().numpy()
-    return network.canvas.finished(np.ascontiguousarray(pixels[..., ::-1]))[..., ::-1].copy()
+    return network.processing.after(np.ascontiguousarray(pixels[..., ::-1]))[..., ::-1].copy()
 
 
 def fitted(picture: Picture, size: tuple[int, int] = _TILE_PX) -> Picture:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.canvas import Canvas
+from workers.processing import Processing
 
 # What CUDA, its libraries (CUBLAS_STATUS_ALLOC_FAILED), torch's CPU allocator and OpenVINO say in an error of no class
 # of its own.
@@ -34,7 +34,7 @@ class Engine(Protocol):
         """How far a pixel sees, in px: tiles that overlap by it on each side paint as the whole does."""
 
     @property
-    def canvas(self) -> Canvas:
+    def processing(self) -> Processing:
         """What is done to whole frames around `paint`."""
 
     @property

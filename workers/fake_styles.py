@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from pipeline.errors import StyleError
 from pipeline.protocol.frame import EncodedFrame
 from pipeline.protocol.wire import Ticket
-from workers.canvas import Canvas
 from workers.engine import Engine, memory_errors
 from workers.painter import EnginePainter, Painter, Painting
+from workers.processing import Processing
 
 PREFIX = "test-"
 _FAULT = re.compile(r"test-(?P<kind>raise|hang)(?P<once>-once)?-(?P<seq>\d+)|test-slow-(?P<slow>\d+)-(?P<ms>\d+)")
@@ -36,7 +36,7 @@ class SleepingEngine:
 
     multiple = 1
     overlap_px = 0
-    canvas = Canvas()
+    processing = Processing()
     bytes_per_px = 3
 
     def __init__(self, sleep_s: float = 0.0) -> None:

@@ -1,10 +1,10 @@
 """The style network: convolutions and ReLU only, so that one pass costs little and knows nothing of the whole frame.
 
 After Johnson 2016 (arXiv 1603.08155), with four differences: pixel-unshuffle instead of a 9x9 stem, residual blocks
-at 1/8 of the frame (strokes are drawn large where they are cheap), one additive skip at 1/4, and norms that learn as
-instance norm (Ulyanov 2016, arXiv 1607.08022) but ship as part of the convolutions. So the network looks at no
-statistics of a frame: a tile with `RECEPTIVE_FIELD_PX` of margin equals the whole. What a frame as a whole gets,
-grain, crisp edges and tone, is the canvas around it (`workers/canvas.py`).
+at 1/8 of the frame (strokes are drawn large where they are cheap), one additive skip at 1/4, and norms that learn with
+a share of instance norm (Ulyanov 2016, arXiv 1607.08022) but ship as part of the convolutions. So the network uses no
+statistics of a frame: a tile with `RECEPTIVE_FIELD_PX` of margin equals the whole. Whole-frame steps, the tone curve
+and the unsharp mask, are in `workers/processing.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from workers.canvas import Canvas
+from workers.processing import Processing
 
 # Sides of a frame must be multiples of this (unshuffle 2, two strides of 2).
 STRIDE_PX = 8
@@ -39,18 +39,31 @@ class Widths:
 
 
 class Norm(nn.BatchNorm2d):
-    """Instance norm in training mode; in evaluation mode the statistics that `running_mean` and `running_var` hold.
+    """Instance norm mixed with fixed statistics; `own` is the share of each picture's own statistics.
 
-    Those are set once, when a run freezes them; training then goes on in evaluation mode.
+    In evaluation mode only the fixed ones count. While a run trains they follow the pictures it sees.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
-        return super().forward(x)
+    own = 0.0
+    # Share of the newest picture in the fixed statistics.
+    _NEWEST = 0.01
 
-    def freeze(self, mean: Tensor, variance: Tensor) -> None:
-        """Set the statistics, one value a channel, that evaluation mode uses."""
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.running_mean is not None and self.running_var is not None
+        if not self.training:
+            return super().forward(x)
+        mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), unbiased=False, keepdim=True)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.mean((0, 2, 3)), self._NEWEST)
+            self.running_var.lerp_(variance.mean((0, 2, 3)), self._NEWEST)
+        # Copies: the next step changes the buffers before this step's gradients are taken.
+        fixed_mean, fixed_variance = (b.clone()[None, :, None, None] for b in (self.running_mean, self.running_var))
+        variance = torch.lerp(fixed_variance, variance, self.own)
+        x = (x - torch.lerp(fixed_mean, mean, self.own)) / torch.sqrt(variance + self.eps)
+        return x * self.weight[None, :, None, None] + self.bias[None, :, None, None]
+
+    def fix(self, mean: Tensor, variance: Tensor) -> None:
+        """Set the fixed statistics, one value a channel."""
         assert self.running_mean is not None and self.running_var is not None
         self.running_mean.copy_(mean)
         self.running_var.copy_(variance)
@@ -97,13 +110,15 @@ class StyleNetwork(nn.Module):
     """Paint N x 3 x H x W, RGB 0..1, into the same shape; H and W multiples of `STRIDE_PX`.
 
     `normed=True` is the form that trains; `fold()` gives the form that ships. Values may leave 0..1 slightly:
-    `paint` clamps them, the loss sees them as they are (a clamp has no gradient where it is needed most). `canvas` is
-    what whole frames get around the network; the network itself does nothing about it.
+    `paint` clamps them, the loss sees them as they are (a clamp has no gradient where it is needed most). `processing`
+    is only carried along for the files.
     """
 
-    def __init__(self, widths: Widths | None = None, *, normed: bool = False, canvas: Canvas | None = None) -> None:
+    def __init__(
+        self, widths: Widths | None = None, *, normed: bool = False, processing: Processing | None = None
+    ) -> None:
         super().__init__()
-        self.canvas = canvas or Canvas()
+        self.processing = processing or Processing()
         w = self.widths = widths or Widths()
         self.stem = Conv(12, w.half, normed=normed)
         self.down4 = Conv(w.half, w.quarter, stride=2, normed=normed)
@@ -150,7 +165,7 @@ class StyleNetwork(nn.Module):
 
     def fold(self) -> StyleNetwork:
         """Give the same network without norms; equal to this one in `eval()` up to rounding."""
-        folded = StyleNetwork(self.widths, canvas=self.canvas)
+        folded = StyleNetwork(self.widths, processing=self.processing)
         own = {name: module for name, module in self.named_modules() if isinstance(module, Conv)}
         with torch.no_grad():
             for name, module in folded.named_modules():
@@ -175,7 +190,7 @@ def save(network: StyleNetwork, path: Path) -> None:
         raise ValueError("fold the network before saving it")
     part = path.with_name(path.name + ".part")
     widths = {key: str(value) for key, value in asdict(network.widths).items()}
-    save_file(state, part, metadata={**widths, **network.canvas.written()})
+    save_file(state, part, metadata={**widths, **network.processing.metadata()})
     part.chmod(0o644)  # safetensors writes for its owner alone
     part.replace(path)
 
@@ -190,7 +205,7 @@ def load(path: Path) -> StyleNetwork:
         # Said beside the weights: a file of a kilobyte must not have us make a network of gigabytes.
         if not all(0 < width <= most for width, most in zip(widths.values(), _MOST, strict=True)):
             raise ValueError(f"{path} is not a style network: its widths are out of range")
-        network = StyleNetwork(Widths(**widths), canvas=Canvas.read(metadata))
+        network = StyleNetwork(Widths(**widths), processing=Processing.read(metadata))
         network.load_state_dict({f"{k.rpartition('.')[0]}.conv.{k.rpartition('.')[2]}": v for k, v in tensors.items()})
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"{path} is not a style network: {error}") from error

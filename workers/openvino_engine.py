@@ -12,22 +12,22 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from workers.canvas import WORDS, Canvas
 from workers.engine import memory_errors
+from workers.processing import KEYS, Processing
 
 # The graph's own grid and how far it sees; see workers/network.py.
 _MULTIPLE = 8
 _OVERLAP_PX = 104
-# Where an exported graph says what canvas it wants.
+# Under this key an exported graph stores its processing.
 RT_INFO = "painter"
 # Sizes kept compiled. A video has one; a folder of photos passes through.
 _KEPT_SIZES = 4
 
 
-def canvas_of(model: ov.Model) -> Canvas:
+def processing_of(model: ov.Model) -> Processing:
     """What an exported graph wants around it. Raises ValueError for words that no export writes."""
-    found = [word for word in WORDS if model.has_rt_info([RT_INFO, word])]
-    return Canvas.read({word: model.get_rt_info([RT_INFO, word]).astype(str) for word in found})
+    found = [word for word in KEYS if model.has_rt_info([RT_INFO, word])]
+    return Processing.read({word: model.get_rt_info([RT_INFO, word]).astype(str) for word in found})
 
 
 class OpenVinoEngine:
@@ -44,7 +44,7 @@ class OpenVinoEngine:
     def __init__(self, graph: Path, *, threads: int, precision: str = "") -> None:
         self._core = ov.Core()
         self._model = self._core.read_model(graph)
-        self.canvas = canvas_of(self._model)
+        self.processing = processing_of(self._model)
         # Pinning puts every one-thread process on the same first core (seen: two workers on one of two cores).
         self._options: dict[str, str | int | bool] = {
             "ENABLE_CPU_PINNING": False,

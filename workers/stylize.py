@@ -1,5 +1,4 @@
-"""From any picture to its painting: brush, canvas, pad to the network's multiple, tile what is too large, crop, finish,
-enlarge, look.
+"""From any picture to its painting: shrink to the brush, tone curve, pad, tile, paint, crop, sharpen, enlarge, look.
 
 Invariant: the result has the source's shape, and tiling does not show, because tiles start on the network's grid
 and are cut where both neighbours see the same surroundings.
@@ -48,8 +47,8 @@ def stylize(
         return pixels.copy()
     width, height = size = painting_size(pixels.shape[1], pixels.shape[0], look.brush)
     fitting = resized(pixels, size)
-    prepared = _pad(engine.canvas.prepared(fitting), engine.multiple)
-    painted = engine.canvas.finished(_paint(engine, prepared, tile_pixels, progress)[:height, :width])
+    prepared = _pad(engine.processing.before(fitting), engine.multiple)
+    painted = engine.processing.after(_paint(engine, prepared, tile_pixels, progress)[:height, :width])
     painted = kept_dark(painted, fitting)
     if fitting is not pixels:
         painted = enlarged(painted, pixels)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from workers.canvas import Canvas
 from workers.classic_network import load_classic
 from workers.engine import Engine, memory_errors
 from workers.network import RECEPTIVE_FIELD_PX, STRIDE_PX, StyleNetwork, load
+from workers.processing import Processing
 
 # Sizes kept captured; each holds its activations in GPU memory.
 _KEPT_SIZES = 3
@@ -63,7 +63,7 @@ class TorchEngine:
 
     def __init__(self, network: nn.Module, facts: NetworkProperties, *, dtype: torch.dtype = torch.float32) -> None:
         self.multiple, self.overlap_px, self.bytes_per_px = facts.multiple, facts.overlap_px, facts.bytes_per_px
-        self.canvas = canvas_of(network)
+        self.processing = processing_of(network)
         self._step = painting_step(network, dtype)
         self._lock = threading.Lock()
 
@@ -74,9 +74,9 @@ class TorchEngine:
             return np.asarray(self._step(frame).numpy(), np.uint8)
 
 
-def canvas_of(network: nn.Module) -> Canvas:
+def processing_of(network: nn.Module) -> Processing:
     """What the network wants around it; classic ones want nothing."""
-    return network.canvas if isinstance(network, StyleNetwork) else Canvas()
+    return network.processing if isinstance(network, StyleNetwork) else Processing()
 
 
 def painting_step(network: nn.Module, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
@@ -105,7 +105,7 @@ class CudaEngine:
         self, network: nn.Module, facts: NetworkProperties, *, device: str, dtype: torch.dtype = torch.float16
     ) -> None:
         self.multiple, self.overlap_px, self.bytes_per_px = facts.multiple, facts.overlap_px, facts.bytes_per_px
-        self.canvas = canvas_of(network)
+        self.processing = processing_of(network)
         self._device = torch.device(device)
         self._step = painting_step(network.to(self._device), dtype)
         self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]

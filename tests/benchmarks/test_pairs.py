@@ -13,7 +13,7 @@ from benchmarks.pair_sheets import Key, Match, Pair, draw_up, sheet
 from benchmarks.pair_votes import Vote, count, kind_of, read_votes
 from benchmarks.style_measures import Pixels
 from pipeline.errors import UsageError
-from training.materials import HELD_OUT
+from training.download import HELD_OUT
 
 WHITE = 255
 

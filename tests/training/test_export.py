@@ -1,7 +1,6 @@
 """What is installed is what was trained: the export paints as torch does, and the files are all there."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ import pytest
 import torch
 
 from training.cards import Origin, add_measures, install
+from training.config import TrainingConfig
 from training.export import export
-from training.recipe import Recipe
 from training.train import Trained
 from workers.network import Norm, StyleNetwork, Widths, load, save
 
@@ -22,13 +21,13 @@ def trained(tmp_path: Path) -> Trained:
     network = StyleNetwork(normed=True)
     for norm in network.modules():
         if isinstance(norm, Norm):
-            norm.freeze(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
+            norm.fix(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
     with torch.no_grad():
         assert network.head.conv.bias is not None
         network.head.conv.weight.mul_(3.0)
         network.head.conv.bias.add_(0.5)
     save(network.eval().fold(), tmp_path / "run.safetensors")
-    return Trained("mine", tmp_path / "run.safetensors", tmp_path / "run.pt", 7, 1.25, Recipe(widths=Widths()))
+    return Trained("mine", tmp_path / "run.safetensors", tmp_path / "run.pt", 7, 1.25, TrainingConfig(widths=Widths()))
 
 
 @pytest.mark.parametrize("height_width", [(16, 16), (120, 160), (64, 136)], ids=str)
@@ -66,13 +65,3 @@ def test_measures_are_added_to_those_there(trained: Trained, studio: Path) -> No
     add_measures(studio / "styles" / "mine.json", {"flicker": 0.1})
     card = json.loads((studio / "styles" / "mine.json").read_text())
     assert card["measures"] == {"style_distance": 0.5, "flicker": 0.1}
-
-
-def test_a_finished_style_s_card_says_what_it_began_with(trained: Trained, studio: Path) -> None:
-    install(trained, studio / "painting.png", studio / "styles")
-    again = replace(trained, iterations=9, recipe=replace(trained.recipe, start="mine", content=0.5))
-    install(again, studio / "painting.png", studio / "styles")
-    card = json.loads((studio / "styles" / "mine.json").read_text())
-    assert (card["iterations"], card["recipe"]["content"]) == (9, 0.5)
-    assert card["canvas"] == {"grain": "0.00", "sharpen": "0.00"}
-    assert card["begun"]["iterations"] == 7 and card["begun"]["recipe"]["content"] == trained.recipe.content

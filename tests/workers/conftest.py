@@ -9,17 +9,17 @@ import torch
 
 from tests.workers.tiny import Pixels, StyleFiles
 from training.export import export
-from workers.canvas import Canvas, Tone
 from workers.network import StyleNetwork, Widths, save
+from workers.processing import Processing
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> StyleFiles:
-    """Random weights whose painting spans dark to bright, so that a comparison compares something; on a canvas."""
+    """Random weights whose painting spans dark to bright, with both steps of processing."""
     folder = tmp_path_factory.mktemp("styles")
     torch.manual_seed(7)
-    canvas = Canvas(8.0, Tone((90.0, 120.0, 150.0), 60.0), 0.5)
-    network = StyleNetwork(Widths(half=8, quarter=8, eighth=8, blocks=2), canvas=canvas).eval()
+    processing = Processing(contrast=0.6, sharpen=0.5)
+    network = StyleNetwork(Widths(half=8, quarter=8, eighth=8, blocks=2), processing=processing).eval()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d):

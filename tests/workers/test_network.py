@@ -17,7 +17,7 @@ def _trained_a_little() -> StyleNetwork:
     network = StyleNetwork(SMALL, normed=True)
     for norm in network.modules():
         if isinstance(norm, Norm):
-            norm.freeze(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
+            norm.fix(torch.randn(norm.num_features) * 0.1, torch.rand(norm.num_features) + 0.5)
     return network.eval()
 
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pipeline.protocol.codec import decode, encode
 from pipeline.protocol.frame import Codec, EncodedFrame, Frame
 from pipeline.protocol.wire import Ticket
-from workers.canvas import Canvas
 from workers.painter import EnginePainter
+from workers.processing import Processing
 from workers.styles import find_style, list_styles, load_engine
 
 HOUR_S = 3600
@@ -20,7 +20,7 @@ class Card:
     multiple = 1
     overlap_px = 0
     bytes_per_px = 3
-    canvas = Canvas()
+    processing = Processing()
 
     def __init__(self, room: int) -> None:
         self.room = room

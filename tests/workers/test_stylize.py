@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipeline.protocol.frame import BRUSH_AS_SENT, Look
 from tests.workers.tiny import Pixels, StyleFiles
-from workers.canvas import Canvas
 from workers.openvino_engine import OpenVinoEngine
+from workers.processing import Processing
 from workers.stylize import apply_look, spans, stylize
 
 WHOLE = 1 << 30
@@ -23,7 +23,7 @@ class Recorder:
     """An engine that inverts and notes what it was handed."""
 
     bytes_per_px = 3
-    canvas = Canvas()
+    processing = Processing()
 
     def __init__(self, multiple: int = 8, overlap_px: int = 16) -> None:
         self.multiple, self.overlap_px = multiple, overlap_px

