@@ -27,8 +27,9 @@ from viewer.tracks import CopiedTrack, CoverTrack, TextTrack, Track, describe
 
 log = logging.getLogger(__name__)
 
-# So many packets of a track are tried, of so many read in all: 2 MB of a usual film.
-_HEAD_PACKETS, _READ_PACKETS = 24, 600
+# So many packets of a track are tried, of so many read in all: 2 MB of a usual film, but of a master in ProRes they
+# would be a gigabyte.
+_HEAD_PACKETS, _READ_PACKETS, _READ_BYTES = 24, 600, 1 << 24
 # Players take PCM in MP4 (`ipcm`) for noise; QuickTime and Matroska are its usual homes.
 _SOUND_TO_ENCODE = {"mp4": "pcm_"}
 _SOUND_CODECS = {"webm": "libopus"}
@@ -177,16 +178,20 @@ def _heads(source: InputContainer, streams: Sequence[Stream]) -> "dict[int, list
     """Return the first packets of each track, by stream index; fewer of one that begins late."""
     heads: dict[int, list[Packet[Any]]] = {stream.index: [] for stream in source.streams}
     wanted = {stream.index for stream in streams}
-    read = 0
+    read = read_bytes = 0
     try:
         # All tracks, so that the count bounds what is read of the pictures too.
         for packet in source.demux():
-            read += 1
+            read, read_bytes = read + 1, read_bytes + packet.size
             head = heads[packet.stream.index]
             is_wanted = packet.stream.index in wanted or packet.stream.disposition & Disposition.attached_pic
             if is_wanted and packet.size and len(head) < _HEAD_PACKETS:
                 head.append(_clone(packet))
-            if read > _READ_PACKETS or all(len(heads[index]) >= _HEAD_PACKETS for index in wanted):
+            if (
+                read > _READ_PACKETS
+                or read_bytes > _READ_BYTES
+                or all(len(heads[index]) >= _HEAD_PACKETS for index in wanted)
+            ):
                 break
     except av.FFmpegError as error:
         log.debug("tracks of a broken file: %s", error)
