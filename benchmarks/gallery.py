@@ -20,7 +20,7 @@ from workers.styles import list_styles, load_engine
 from workers.stylize import stylize
 
 _PAINTED = (640, 480)
-_CELL = (320, 240)
+_CELL = (400, 300)
 _GAP_PX = 6
 _QUALITY = 86
 
