@@ -19,7 +19,7 @@ from av.packet import Packet
 from pipeline.ffmpeg import file_of
 from viewer.source_clock import SourceClock
 from viewer.track_plan import TrackPlan, open_tracks
-from viewer.tracks import Track
+from viewer.tracks import REFUSALS, Track
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class _Feed:
         """Yield the converted packet; a damaged one costs itself alone."""
         try:
             yield from self.track.convert(packet, shift_s)
-        except (av.FFmpegError, ValueError) as error:
+        except REFUSALS as error:
             self.lost += 1
             log.debug("track %d at %s: %s", self.track.source.index, packet.pts, error)
 
@@ -108,7 +108,7 @@ class _Feed:
         """Yield what the track holds back."""
         try:
             yield from self.track.flush()
-        except (av.FFmpegError, ValueError) as error:
+        except REFUSALS as error:
             self.lost += 1
             log.debug("track %d at its end: %s", self.track.source.index, error)
 

@@ -23,7 +23,7 @@ from av.subtitles.stream import SubtitleStream
 
 from pipeline.ffmpeg import file_url, picture_track
 from viewer.sound import EncodedSound
-from viewer.tracks import CopiedTrack, CoverTrack, TextTrack, Track, describe
+from viewer.tracks import REFUSALS, CopiedTrack, CoverTrack, TextTrack, Track, describe
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +76,9 @@ def open_tracks(source: InputContainer, out: OutputContainer, plan: TrackPlan) -
     tracks: dict[int, Track] = {}
     for stream in source.streams:
         way = plan.ways.get(stream.index)
-        if stream.type == "attachment" and way is not None:
-            out.add_stream_from_template(stream)
+        if stream.type == "attachment":
+            if way is Way.COPY:
+                out.add_stream_from_template(stream)
         elif stream.index in plan.covers and way is not None:
             if (cover := _open_cover(stream, out, plan.covers[stream.index])) is not None:
                 tracks[stream.index] = cover
@@ -138,7 +139,7 @@ def _ways(stream: Stream, muxer: str) -> Sequence[Way]:
 def _works(stream: Stream, way: Way, muxer: str, head: Sequence["Packet[Any]"]) -> bool:
     """Say whether the container takes the track's header, and of its first packets at least one."""
     if stream.type == "attachment":
-        return True
+        return _takes_attachment(stream, muxer)
     if stream.disposition & Disposition.attached_pic:
         return bool(head) and (muxer == "matroska" or _codec(stream) in _COVERS)
     taken = 0
@@ -151,15 +152,27 @@ def _works(stream: Stream, way: Way, muxer: str, head: Sequence["Packet[Any]"]) 
                     for done in track.convert(_clone(packet), _first_s(head)):
                         out.mux(done)
                         taken += 1
-                except (av.FFmpegError, ValueError) as error:
+                except REFUSALS as error:
                     log.debug("track %d: a packet is refused: %s", stream.index, error)
             for done in track.flush():
                 out.mux(done)
                 taken += 1
-    except (av.FFmpegError, ValueError) as error:
+    except REFUSALS as error:
         log.debug("track %d cannot be %s in %s: %s", stream.index, way, muxer, error)
         return False
     return taken > 0 or not head
+
+
+def _takes_attachment(stream: Stream, muxer: str) -> bool:
+    """Say whether the header can be written: an attachment without a name or kind, as broken files have, ends it."""
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as out:
+            out.add_stream_from_template(stream)
+            out.start_encoding()
+    except REFUSALS as error:
+        log.debug("attachment %d is refused: %s", stream.index, error)
+        return False
+    return True
 
 
 def _open(stream: Stream, out: OutputContainer, way: Way) -> Track:

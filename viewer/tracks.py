@@ -11,11 +11,15 @@ from typing import Any, Protocol
 
 # cv2 before av: each brings its own FFmpeg, and in the other order cv2.imshow hangs later in the process.
 import cv2  # noqa: F401  # isort: skip
+import av
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
+#: What a track that cannot be read, converted or written raises: FFmpeg's refusals, and what its missing or absurd
+#: numbers lead to here.
+REFUSALS = (av.FFmpegError, ValueError, TypeError, ArithmeticError)
 #: FFmpeg's muxers that cannot hide a track's first moments: times below zero would move all tracks.
 NO_EDIT_LISTS = frozenset({"matroska", "webm", "nut"})
 # These take packets of equal times; others want them to rise.

@@ -30,6 +30,7 @@ from viewer.segment_writer import SegmentWriter
 from viewer.segments import PartsFolder, Segment, SinkOptions, fingerprint, sink_error
 from viewer.source_file import Origin
 from viewer.track_plan import TrackPlan, plan_tracks
+from viewer.tracks import REFUSALS
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +205,7 @@ class VideoSink:
             try:
                 self._notices += join(replace(job, plan=plan), self._origin)
                 break
-            except (ValueError, av.FFmpegError) as error:
+            except REFUSALS as error:
                 if not plan.ways or getattr(error, "errno", None) in _DISK_ERRORS:
                     raise
                 log.info("%s: joined again with fewer tracks: %s", target, error)
