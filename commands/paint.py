@@ -14,6 +14,7 @@ import typer
 
 from commands.display import display
 from commands.options import BrokerUrl, Brush, KeepColours, Strength, look_of
+from commands.preview import draw_previews
 from jobs.options import Options
 from jobs.painting import Request, prepare, run
 from jobs.report import Outcome, State, closing_lines
@@ -70,6 +71,10 @@ PixFmt = Annotated[
     str,
     typer.Option("--pix-fmt", help="The encoder's pixels: yuv420p10le has no bands in skies.", rich_help_panel=_VIDEO),
 ]
+Preview = Annotated[
+    str,
+    typer.Option("--preview", metavar="T", help="Only one picture a style, of this moment.", rich_help_panel=_VIDEO),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Paint again what is finished, from its start.")]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one JSON object on standard output.")]
 
@@ -89,6 +94,7 @@ def paint(
     crf: Crf = None,
     preset: Preset = "",
     pix_fmt: PixFmt = "",
+    preview: Preview = "",
     fresh: Fresh = False,
     as_json: AsJson = False,
     broker: BrokerUrl = "",
@@ -110,6 +116,10 @@ def paint(
     request = Request(
         sources, find_styles(style), Path(output) if output else None, output.endswith(os.sep), workers, broker
     )
+    if (at_s := _seconds("--preview", preview)) is not None:
+        for picture in draw_previews(request, options.look, at_s, settings()):
+            print(picture)
+        return
     began_s = time.monotonic()
     prepared = prepare(request, options, settings(), partial(print, file=sys.stderr))
     with display(prepared.todo) as show:

@@ -22,8 +22,9 @@ class OwnOutputs:
 
     def __init__(self, styles: Collection[str]) -> None:
         names = "|".join(re.escape(style) for style in sorted(styles, key=len, reverse=True)) or "(?!)"
-        # `clip.wave.mp4`, `clip.wave.partial.mp4`, and the folders `album.wave`, `album.wave.partial`.
-        self._name = re.compile(rf"(?P<stem>.+)\.(?:{names})(?:\.partial)?(?P<suffix>\.\w+)?(?:\.partial)?")
+        # `clip.wave.mp4`, `clip.wave.partial.mp4`, `clip.wave.preview.png`, and the folders `album.wave`,
+        # `album.wave.partial`.
+        self._name = re.compile(rf"(?P<stem>.+)\.(?:{names})(?:\.partial|\.preview)?(?P<suffix>\.\w+)?(?:\.partial)?")
         self._records: dict[Path, MadeRecord | None] = {}
 
     def source_of(self, path: Path) -> str | None:

@@ -14,7 +14,7 @@ from jobs.made import MadeRecord
 from jobs.options import Options, open_input
 from jobs.report import Display, Outcome, State
 from jobs.supervisor import Supervisor
-from jobs.tasks import Decision, PaintTask, decide, plan_tasks, source_states
+from jobs.tasks import Decision, PaintTask, decide, plan_tasks, require_writable, source_states
 from pipeline.errors import PipelineError, UsageError
 from pipeline.process.config import Settings
 from viewer.pipe_sink import is_pipe
@@ -115,6 +115,8 @@ def _frames(task: PaintTask, options: Options, settings: Settings) -> int | Usag
     """Return how many frames a task has, None where nobody knows, or why it cannot be painted or written."""
     try:
         with closing(open_input(task.source, options, settings, task.names)) as source:
+            if not is_pipe(task.output):
+                require_writable(task.output)
             check_output(task.output, source.info, options.sink)
             return source.info.frames
     except UsageError as error:

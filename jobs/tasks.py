@@ -139,18 +139,23 @@ def _name(source: Path, style: str) -> str:
     return f"{source.stem}.{style}{suffix}"
 
 
+def require_writable(output: Path) -> None:
+    """Raise `UsageError` for an output that cannot be: its name is too long, or its folder takes no file."""
+    folder = output.parent
+    if len(os.fsencode(output.name + _LONGEST_ENDING)) > _MAX_NAME_BYTES:
+        most = _MAX_NAME_BYTES - len(_LONGEST_ENDING)
+        raise UsageError(f"{output.name[:40]}…: the name is too long; {most} bytes can be, name it with -o")
+    if not folder.is_dir():
+        raise UsageError(f"output folder {folder} is not there; make it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"output folder {folder} is not writable")
+
+
 def _check(tasks: Sequence[PaintTask]) -> None:
-    seen: dict[Path, Path] = {}
+    """Raise `UsageError` where two outputs, or an output and its source, would be one file."""
+    seen: dict[str, Path] = {}
     for task in tasks:
-        folder = task.output.parent
-        if len(os.fsencode(task.output.name + _LONGEST_ENDING)) > _MAX_NAME_BYTES:
-            most = _MAX_NAME_BYTES - len(_LONGEST_ENDING)
-            raise UsageError(f"{task.output.name[:40]}…: the name is too long; {most} bytes can be, name it with -o")
-        if not folder.is_dir():
-            raise UsageError(f"output folder {folder} is not there; make it first, or write {folder}/")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"output folder {folder} is not writable")
-        if task.output.exists() and task.output.samefile(task.source):
+        if os.path.exists(task.output) and task.output.samefile(task.source):
             raise UsageError(f"{task.output} is the source itself; name another output with -o")
-        if (other := seen.setdefault(task.output.resolve(), task.source)) != task.source:
+        if (other := seen.setdefault(os.path.realpath(task.output), task.source)) != task.source:
             raise UsageError(f"{other} and {task.source} would both become {task.output}; paint them into two folders")
