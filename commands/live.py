@@ -63,7 +63,8 @@ def live(
     broker: BrokerUrl = "",
 ) -> None:
     """Paint a camera, a file or a network stream while it runs."""
-    card, look = find_style(style), look_of(strength, keep_colours, brush)
+    card = find_style(style)
+    look = card.mixed_look(look_of(strength, keep_colours, brush))
     bounds = _size(size)
     if name:
         require_stream_name(name)

@@ -19,7 +19,7 @@ from fleet.prometheus import serve_metrics
 from fleet.stats import FleetStats, FleetTracker, StreamLine, slot_of, take_snapshot
 from pipeline.errors import ServerUnreachable, UsageError
 from pipeline.process.config import broker_url
-from pipeline.protocol.frame import Mode
+from pipeline.protocol.frame import Mode, style_label
 from pipeline.protocol.records import DropReason, Heartbeat, StreamRecord
 from pipeline.server.connection import require_server, without_password
 from pipeline.server.transport import Transport
@@ -134,13 +134,14 @@ def _streams(lines: Sequence[StreamLine]) -> Table:
     table = _table("stream", "mode", "style", "size", "FPS", "delay", "painted", "dropped", "failed", "in flight")
     for line in lines:
         card = line.card
+        style = style_label(card.style, card.look)
         size = f"{card.width}×{card.height}" if card.width else ""
         delay = "" if line.delay_ms is None else f"{line.delay_ms} ms"
         painted = f"{card.painted}/{card.frames}" if card.frames else str(card.painted)
         # A file waits instead: nothing of it is ever dropped.
         dropped = str(card.dropped) if card.mode == Mode.LIVE else ""
         counts = (f"{line.fps:.1f}", delay, painted, dropped, str(card.failed), str(card.in_flight))
-        table.add_row(card.name, card.mode, card.style, size, *counts, style="bold red" if card.failed else "")
+        table.add_row(card.name, card.mode, style, size, *counts, style="bold red" if card.failed else "")
     return table
 
 

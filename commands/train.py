@@ -12,7 +12,8 @@ from rich.console import Console
 from jobs.report import counted
 from pipeline.errors import UsageError
 from pipeline.process.config import data_dir, settings
-from workers.styles import STYLE_NAME, find_style
+from pipeline.protocol.queues import STYLE_NAME
+from workers.styles import find_style
 
 if TYPE_CHECKING:
     from training.train import Progress

@@ -112,9 +112,9 @@ class Batch:
         return Outcome(task, State.DAMAGED, str(job.damage), report=report, error=job.damage)
 
     def _job(self, task: PaintTask, source: Source, sink: Sink) -> PaintJob:
-        look = self._options.look
+        look = task.style.mixed_look(self._options.look)
         if isinstance(source, ScaledFilm):
-            sink, look = source.sink_for(sink), source.sent_look
+            sink, look = source.sink_for(sink), task.style.mixed_look(source.sent_look)
         job = PaintJob(
             source,
             sink,

@@ -75,7 +75,8 @@ def _digest(style: Style) -> str:
     """Name a style by what it paints with: new weights under an old name must not go on with an old job."""
     weights = style.torch_file or style.export
     state = weights.stat() if weights else None
-    return f"{style.name} {_hash(weights, state.st_mtime_ns)}" if weights and state else f"{style.name} "
+    own = f"{style.name} {_hash(weights, state.st_mtime_ns)}" if weights and state else f"{style.name} "
+    return f"{own} + {style.share:g} of {_digest(style.mix)}" if style.mix else own
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ from pipeline.process.config import Settings
 from pipeline.process.shutdown import joined, within
 from pipeline.protocol.codec import encode
 from pipeline.protocol.frame import Codec, Frame, Look, StreamInfo
-from pipeline.protocol.records import Heartbeat
+from pipeline.protocol.records import Heartbeat, mix_facts
 from pipeline.protocol.wire import Limits, Stages
 from pipeline.server.broker import Broker
 from producer.source import Source
@@ -79,7 +79,7 @@ class PaintJob:
         self._submission = Submission(
             self._transport,
             partial(broker.pack, style),
-            Order(stream, style, look, settings.attempts, _facts(source.info, style)),
+            Order(stream, style, look, settings.attempts, _facts(source.info, style, look)),
             window=Window(_size(painters)),
             wait_s=settings.server_wait_s,
         )
@@ -282,9 +282,10 @@ def _names(painters: Sequence[Heartbeat]) -> frozenset[str]:
     return frozenset(beat.name for beat in painters)
 
 
-def _facts(info: StreamInfo, style: str) -> dict[str, str | int]:
+def _facts(info: StreamInfo, style: str, look: Look) -> dict[str, str | int | float]:
     return {
         "style": style,
+        **mix_facts(look),
         "mode": str(info.mode),
         "width": info.width,
         "height": info.height,

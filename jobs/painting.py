@@ -84,7 +84,8 @@ def run(prepared: Prepared, request: Request, options: Options, settings: Settin
         return prepared.outcomes
     with Supervisor() as parts:
         broker = parts.open_server(request.broker_url)
-        styles = list(dict.fromkeys(task.style for task in tasks))
+        # Mixes are painted by the workers of their first style.
+        styles = list({task.style.name: task.style for task in tasks}.values())
         workers = parts.enter_context(LocalWorkers(broker, styles, request.workers, show.say))
         parts.watch(workers.poll)
         return [*prepared.outcomes, *Batch(broker, options, settings, show, workers.lost).run(tasks, parts)]

@@ -42,7 +42,7 @@ class ScaledFilm:
     def __init__(self, video: Source, size: tuple[int, int], look: Look, *, denoise: bool) -> None:
         self.info = video.info
         #: How workers are to paint: what needs the whole source is done where that is.
-        self.sent_look = Look(brush=BRUSH_AS_SENT)
+        self.sent_look = Look(brush=BRUSH_AS_SENT, mix=look.mix, share=look.share)
         self._video, self._size, self._look, self._denoise = video, size, look, denoise
         # The sources of frames that are being painted; luma alone where that is enough, 2 MB at 1080p.
         self._sources: dict[int, Pixels] = {}

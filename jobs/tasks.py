@@ -35,7 +35,7 @@ class PaintTask:
     @property
     def label(self) -> str:
         """What the task is called in front of users."""
-        return f"{self.source.name or self.source} → {self.style.name}"
+        return f"{self.source.name or self.source} → {self.style.label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def plan_tasks(
         if output is not None:
             _make_folder(output)
         named = [
-            (source, style, (output or source.parent) / _name(source, style.name))
+            (source, style, (output or source.parent) / _name(source, style.label))
             for source in sources
             for style in styles
         ]

@@ -49,7 +49,7 @@ class Order:
     style: str
     look: Look
     attempts: int
-    facts: Mapping[str, str | int]
+    facts: Mapping[str, str | int | float]
 
 
 class Submission:

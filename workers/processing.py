@@ -7,7 +7,7 @@ style's weights files. Training applies the same tone curve to its photos (`trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import cv2
 import numpy as np
@@ -49,6 +49,11 @@ class Processing:
     def after(self, painted: Pixels) -> Pixels:
         """Return the network's H×W×3 uint8 BGR output with crisp edges."""
         return _sharpened(painted, self.sharpen) if self.sharpen else painted
+
+    def mixed(self, other: Processing, share: float) -> Processing:
+        """Return the values that lie between, `share` of the way to the other's."""
+        values = (own + share * (theirs - own) for own, theirs in zip(astuple(self), astuple(other), strict=True))
+        return Processing(*values)
 
     def metadata(self) -> dict[str, str]:
         """Return the values as strings for a weights file; `read` is the inverse."""

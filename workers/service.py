@@ -17,6 +17,7 @@ import psutil
 
 from pipeline.errors import ServerFull, ServerGone, VersionTooNew, WireError
 from pipeline.flow.metrics import CounterRate, Histogram
+from pipeline.protocol.frame import Look
 from pipeline.protocol.records import Claim, Heartbeat
 from pipeline.protocol.wire import WIRE_VERSION, Limits, Stages, Ticket, pack_frame, unpack_frame
 from workers.engine import is_device_lost
@@ -86,6 +87,8 @@ class PaintService:
         self._painted = Meter()
         self._work_s = Meter()
         self._paint_s = Histogram()
+        #: Why a look cannot be painted here, "" where it can; the composition root knows the styles.
+        self.refusal: Callable[[Look], str] = lambda look: ""
         #: Memory in use on the whole device; the composition root knows how to ask.
         self.device_bytes: Callable[[], int] = lambda: 0
         self._known_bytes, self._asked_s = 0, float("-inf")
@@ -112,15 +115,18 @@ class PaintService:
     def handle(self, args: Sequence[Any]) -> bool:
         """Serve one ticket to its end, and return whether it is to be acknowledged. Raises nothing.
 
-        False: a later version's, whose frame waits. Give it back and stay out of the queues until `come_back`.
+        False: a later version's, or of a mix with a style that is not here; its frame waits. Give it back and stay out
+        of the queues until `come_back`.
         """
         try:
             ticket = Ticket.from_args(list(args))
+            if (why := self.refusal(ticket.look)) and self._leave_to_others(args, why, "workers that have it"):
+                return False
             claim = self._server.claim(ticket.stream, ticket.seq, self._leases.lease_ms)
             if claim is not None:
                 self._serve(ticket, claim)
         except VersionTooNew as error:
-            if self._leave_to_newer(args, str(error)):
+            if self._leave_to_others(args, str(error), "newer workers; install a newer power-painter here"):
                 return False
             log.warning("ticket refused: %s", error)
         except WireError as error:
@@ -135,7 +141,7 @@ class PaintService:
         self._note = ""
         self._beat()
 
-    def _leave_to_newer(self, args: Sequence[Any], why: str) -> bool:
+    def _leave_to_others(self, args: Sequence[Any], why: str, whom: str) -> bool:
         """Say that we leave, unless the ticket is not worth it: anybody can write a number, frames are a producer's."""
         try:
             if not self._server.is_unclaimed(args[1], args[2]):
@@ -143,7 +149,7 @@ class PaintService:
         except (ServerGone, ServerFull):
             return False
         if not self._note:
-            log.warning("%s: it leaves its queues to newer workers; install a newer power-painter here", why)
+            log.warning("%s: it leaves its queues to %s", why, whom)
         self._note = why
         self._beat()
         return True

@@ -5,20 +5,24 @@ side; either network may be missing. Listing reads cards only: no engine is impo
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.errors import StyleError
 from pipeline.process.config import settings
+from pipeline.protocol.frame import Look, style_label
+from pipeline.protocol.queues import STYLE_NAME
 from workers.engine import Engine
 from workers.fake_styles import PREFIX
+from workers.topology import are_alike
 
 SHIPPED = Path(__file__).parent / "weights"
-#: A style's name is part of a queue's and a file's name.
-STYLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+# wave+starry:0.4 is 40 % starry; without a number, half.
+_MIX = re.compile(r"(?P<own>[^+]+)\+(?P<other>[^+:/]+)(:(?P<share>.*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,18 @@ class Style:
     torch_file: Path | None = None
     export: Path | None = None
     is_own: bool = False
+    #: A second style that makes up `share` of the weights; what is painted goes to the first one's workers.
+    mix: "Style | None" = None
+    share: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The style as outputs are named after it, with what is mixed into it: `wave+starry40`."""
+        return style_label(self.name, self.mixed_look(Look()))
+
+    def mixed_look(self, look: Look) -> Look:
+        """Return `look` with what is mixed into this style, if anything."""
+        return replace(look, mix=self.mix.name, share=self.share) if self.mix else look
 
     @property
     def own_weights(self) -> Path | None:
@@ -54,10 +70,12 @@ def list_styles() -> list[Style]:
 
 def find_style(name: str) -> Style:
     """Return the style called `name`, or that of a weights file. Raises `StyleError` naming the near ones, or all."""
-    if name.startswith(PREFIX) and settings().test_styles:
-        return Style(name)
     if Path(name).suffix in (".pth", ".safetensors", ".xml"):
         return _from_file(Path(name))
+    if found := _MIX.fullmatch(name):
+        return _read_mix(found)
+    if name.startswith(PREFIX) and settings().test_styles:
+        return Style(name)
     styles = {style.name: style for style in list_styles()}
     if name in styles:
         return styles[name]
@@ -66,6 +84,28 @@ def find_style(name: str) -> Style:
     near = get_close_matches(name, styles, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(styles) or 'none'}"
     raise StyleError(f"no style {name!r}; {hint}")
+
+
+def mixed(style: Style, other: Style, share: float) -> Style:
+    """Return `style` with `share` of `other` in it. Raises `StyleError` where they cannot be mixed."""
+    if other.name == style.name:
+        raise StyleError(f"{style.name} mixed with itself is {style.name}; name two styles")
+    if not are_alike((style.torch_file, style.export), (other.torch_file, other.export)):
+        raise StyleError(f"{style.name} and {other.name} cannot be mixed: their networks are built differently")
+    return replace(style, mix=other, share=share)
+
+
+def _read_mix(found: re.Match[str]) -> Style:
+    text = found["share"] or "0.5"
+    try:
+        tenths = 10 * float(text)
+    except ValueError:
+        tenths = math.nan
+    if not any(abs(tenths - whole) < 1e-6 for whole in range(1, 10)):
+        raise StyleError(
+            f"{found[0]}: a share is 0.1 to 0.9 in steps of 0.1, such as {found['own']}+{found['other']}:0.4"
+        )
+    return mixed(find_style(found["own"]), find_style(found["other"]), round(tenths) / 10)
 
 
 def find_styles(words: Sequence[str]) -> list[Style]:
@@ -81,11 +121,14 @@ def load_engine(style: Style, device: str, threads: int) -> Engine:
         if device == "cpu" and style.export is not None:
             from workers.openvino_engine import OpenVinoEngine
 
-            return OpenVinoEngine(style.export, threads=threads)
+            other = style.mix.export if style.mix else None
+            if style.mix is None or other is not None:
+                return OpenVinoEngine(style.export, threads=threads, mix=other, share=style.share)
         if style.torch_file is not None:
             from workers.torch_engine import load_torch_engine
 
-            return load_torch_engine(style.torch_file, device=device, threads=threads)
+            second = style.mix.torch_file if style.mix else None
+            return load_torch_engine(style.torch_file, device=device, threads=threads, mix=second, share=style.share)
     except ModuleNotFoundError as error:
         needs = f"style {style.name!r} on {device} needs {error.name}"
         raise StyleError(f"{needs}; pip install 'power-painter[gpu]'") from error

@@ -23,6 +23,9 @@ from pipeline.protocol.wire import LEAVE, TASK_NAME
 from workers.exit_codes import EXIT_CANNOT_START, EXIT_DRAINED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.protocol.frame import Look
     from workers.painter import Painter
     from workers.service import PaintService
 
@@ -142,9 +145,32 @@ def _open_service(app: Any, name: str, threads: int) -> "PaintService":
     limits = Limits(conf.max_pixels, conf.max_frame_mb << 20)
     log.info("style=%s device=%s threads=%d loaded", style, conf.device, threads)
     service = PaintService(transport, painter, leases, who, limits=limits)
+    service.refusal = _refusal(style)
     if conf.device != "cpu":
         service.device_bytes = _gpu_bytes
     return service
+
+
+def _refusal(name: str) -> "Callable[[Look], str]":
+    """Return what says why a look cannot be painted here: the second style of its mix is missing or built otherwise."""
+    from pipeline.errors import StyleError
+    from workers.styles import find_style, mixed
+
+    conf = settings()
+    own = str(conf.weights) if conf.weights else name
+    known = {""}
+
+    def why(look: "Look") -> str:
+        # Looked for once: a ticket is not worth reading the disk. What is missing may be there at the next look.
+        if look.mix not in known:
+            try:
+                mixed(find_style(own), find_style(look.mix), look.share)
+            except StyleError as error:
+                return str(error)
+            known.add(look.mix)
+        return ""
+
+    return why
 
 
 def _gpu_bytes() -> int:
@@ -172,12 +198,17 @@ def _style(app: Any) -> str:
 def _load_painter(name: str) -> "Painter":
     from workers.devices import cores
     from workers.fake_styles import PREFIX, load_standin
+    from workers.mixing import MixingPainter
     from workers.painter import EnginePainter
-    from workers.styles import find_style, load_engine
+    from workers.styles import Style, find_style, load_engine, mixed
 
     conf = settings()
     if conf.test_styles and name.startswith(PREFIX):
         return load_standin(name, jpeg_quality=conf.jpeg_quality)
     style = find_style(str(conf.weights) if conf.weights else name)
-    engine = load_engine(style, conf.device, conf.threads or cores())
-    return EnginePainter(engine, tile_mb=conf.tile_mb, jpeg_quality=conf.jpeg_quality)
+
+    def load(chosen: Style) -> EnginePainter:
+        engine = load_engine(chosen, conf.device, conf.threads or cores())
+        return EnginePainter(engine, tile_mb=conf.tile_mb, jpeg_quality=conf.jpeg_quality)
+
+    return MixingPainter(load(style), lambda other, share: load(mixed(style, find_style(other), share)))

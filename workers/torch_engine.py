@@ -43,19 +43,31 @@ _OURS = NetworkProperties(STRIDE_PX, RECEPTIVE_FIELD_PX, 80)
 _CLASSIC = NetworkProperties(4, 64, 1000)
 
 
-def load_torch_engine(path: Path, *, device: str, threads: int) -> Engine:
-    """Load `.safetensors` (ours) or `.pth` (pytorch/examples). Raises OSError, ValueError or RuntimeError."""
+def load_torch_engine(path: Path, *, device: str, threads: int, mix: Path | None = None, share: float = 0.0) -> Engine:
+    """Load `.safetensors` (ours) or `.pth` (pytorch/examples). Raises OSError, ValueError or RuntimeError.
+
+    `mix`: a second file of ours, whose weights make up `share`.
+    """
     # Process-wide, as torch has it: a worker process holds one engine.
     torch.set_num_threads(threads)
     classic = path.suffix == ".pth"
     try:
-        network: nn.Module = load_classic(path) if classic else load(path)
+        network: nn.Module = load_classic(path) if classic else load(path) if mix is None else _mixed(path, mix, share)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     facts = _CLASSIC if classic else _OURS
     if device == "cpu":
         return TorchEngine(network, facts)
     return CudaEngine(network, facts, device=device)
+
+
+def _mixed(path: Path, mix: Path, share: float) -> nn.Module:
+    """Return a network whose weights lie between those of two files. Raises RuntimeError where their shapes differ."""
+    own, other = load(path), load(mix)
+    weights = other.state_dict()
+    own.load_state_dict({key: torch.lerp(value, weights[key], share) for key, value in own.state_dict().items()})
+    own.processing = own.processing.mixed(other.processing, share)
+    return own
 
 
 class TorchEngine:

@@ -12,7 +12,11 @@ def why_nobody_paints(style: str, workers: Sequence[Heartbeat]) -> str:
     if not (away := older_workers(style, workers)):
         return f"no worker for {style}; start one: painter work --styles {style}"
     hosts = ", ".join(sorted({beat.host for beat in away}))
-    return f"no worker of {style} can read what waits ({away[0].note}); install the newer power-painter on {hosts}"
+    return f"no worker of {style} can read what waits ({away[0].note}); {_remedy(away[0].note)} on {hosts}"
+
+
+def _remedy(note: str) -> str:
+    return "copy the style" if note.startswith("no style") else "install the newer power-painter"
 
 
 def older_workers(style: str, workers: Sequence[Heartbeat]) -> list[Heartbeat]:

@@ -38,12 +38,20 @@ class Look:
     """The style parameters of one frame, changeable from frame to frame.
 
     `strength` blends painting into source (0 source, 1 painting); `keep_colours` paints luma and keeps
-    the source's chroma. `brush`: how large strokes are in proportion to the picture, 1 as at 640×480.
+    the source's chroma. `brush`: how large strokes are in proportion to the picture, 1 as at 640×480. `mix`: the name
+    of a second style that makes up `share` (0.1 to 0.9, in tenths) of the first; "" and 0 for none.
     """
 
     strength: float = 1.0
     keep_colours: bool = False
     brush: float = 1.0
+    mix: str = ""
+    share: float = 0.0
+
+
+def style_label(style: str, look: Look) -> str:
+    """Name a style with what is mixed into it: `wave+starry40` is 40 % starry."""
+    return f"{style}+{look.mix}{round(100 * look.share)}" if look.mix else style
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,13 +173,25 @@ def parse_failures(found: Mapping[bytes, bytes]) -> dict[int, dict[str, str]]:
     return failures
 
 
+def mix_facts(look: Look) -> dict[str, str | float]:
+    """Return what is mixed into a stream's style, as facts of it."""
+    return {"mix": look.mix, "share": look.share}
+
+
 def look_facts(look: Look) -> dict[str, str | float]:
     """Return a look as facts of a stream."""
-    return {"strength": look.strength, "keep_colours": int(look.keep_colours), "brush": look.brush}
+    return {"strength": look.strength, "keep_colours": int(look.keep_colours), "brush": look.brush, **mix_facts(look)}
 
 
-def parse_look(strength: bytes | None = None, keep_colours: bytes | None = None, brush: bytes | None = None) -> Look:
-    return Look(float(strength or 1.0), keep_colours == b"1", float(brush or 1.0))
+def parse_look(
+    strength: bytes | None = None,
+    keep_colours: bytes | None = None,
+    brush: bytes | None = None,
+    mix: bytes | None = None,
+    share: bytes | None = None,
+) -> Look:
+    kept = keep_colours == b"1"
+    return Look(float(strength or 1.0), kept, float(brush or 1.0), (mix or b"").decode(), float(share or 0.0))
 
 
 def parse_submit_result(
@@ -203,7 +215,7 @@ def parse_stream(name: str, age_s: float, facts: Mapping[bytes, bytes], in_fligh
         name=name,
         mode=facts.get(b"mode", b"").decode(),
         style=facts.get(b"style", b"").decode(),
-        look=parse_look(*(facts.get(key) for key in (b"strength", b"keep_colours", b"brush"))),
+        look=parse_look(*(facts.get(key) for key in (b"strength", b"keep_colours", b"brush", b"mix", b"share"))),
         width=count(b"width"),
         height=count(b"height"),
         captured=count(b"captured"),

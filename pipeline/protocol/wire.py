@@ -10,9 +10,10 @@ Frame document (value of `frame:…`, and field `frame` of a painted entry), a m
     data bin     the JPEG or PNG file, or 3·w·h bytes of BGR
 
 Ticket (positional arguments of the Celery task `painter.paint`): v, stream, seq, attempt, live, strength, keep_colours;
-from version 3 on also brush (0: painted at the size it was sent). v, stream and seq come first in every version, so
-that a worker knows which frame it leaves to a newer one. A ticket has version 3 where its frame is not painted at its
-own size: an older worker would paint it with smaller strokes. Earlier tickets' frames are painted at their own size.
+from version 3 on also brush (0: painted at the size it was sent), mix and share (a second style; "" and 0: none). v,
+stream and seq come first in every version, so that a worker knows which frame it leaves to a newer one. A ticket has
+version 3 where its frame is not painted at its own size or in a mix: an older worker would paint it otherwise. Earlier
+tickets' frames are painted at their own size.
 
 Stages (field `stages` of a painted entry), a map: sent, claimed (server ms), decode, paint, encode (worker ms), style,
 worker.
@@ -29,6 +30,7 @@ from pipeline.errors import VersionTooNew, WireError
 from pipeline.protocol.brush import painting_size
 from pipeline.protocol.codec import probe
 from pipeline.protocol.frame import BRUSH_AS_SENT, LEAST_BRUSH, MOST_BRUSH, Codec, EncodedFrame, Look
+from pipeline.protocol.queues import STYLE_NAME
 
 #: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`ticket_version`,
 #: `version_of`).
@@ -53,8 +55,9 @@ _TYPES: dict[str, type] = {
 
 
 _NUMBER = (int, float)
-# Of a ticket of the newest version; earlier ones end before `brush`.
-_TICKET_TYPES: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, _NUMBER, bool, _NUMBER)
+# Of a ticket of the newest version; earlier ones end before `brush`, and have these for what is missing.
+_BEFORE_BRUSH: tuple[Any, ...] = (BRUSH_AS_SENT, "", 0.0)
+_TICKET_TYPES: tuple[type | tuple[type, ...], ...] = (int, str, int, int, bool, _NUMBER, bool, _NUMBER, str, _NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Ticket:
         """Return the task's positional arguments."""
         look = self.look
         args = [self.version, self.stream, self.seq, self.attempt, self.live, look.strength, look.keep_colours]
-        return [*args, look.brush] if self.version >= _BRUSH_VERSION else args
+        return [*args, look.brush, look.mix, look.share] if self.version >= _BRUSH_VERSION else args
 
     @classmethod
     def from_args(cls, args: list[Any] | tuple[Any, ...]) -> "Ticket":
@@ -81,15 +84,15 @@ class Ticket:
             raise VersionTooNew(f"tickets of version {args[0]}, this worker reads up to {WIRE_VERSION}")
         if not args or not _is_read(args[0]):
             raise WireError(f"ticket version {args[0] if args else None!r}, this worker reads 1 to {WIRE_VERSION}")
-        types = _TICKET_TYPES if args[0] >= _BRUSH_VERSION else _TICKET_TYPES[:-1]
+        types = _TICKET_TYPES if args[0] >= _BRUSH_VERSION else _TICKET_TYPES[: -len(_BEFORE_BRUSH)]
         if len(args) != len(types) or not all(isinstance(a, t) for a, t in zip(args, types, strict=True)):
-            raise WireError("ticket fields are not stream, seq, attempt, live, strength, keep_colours, brush")
-        version, stream, seq, attempt, live, strength, keep, brush = (*args, BRUSH_AS_SENT)[: len(_TICKET_TYPES)]
-        if not (0 < len(stream) <= MAX_NAME and seq >= 0 and attempt >= 1 and 0.0 <= strength <= 1.0):
+            raise WireError(
+                "ticket fields are not stream, seq, attempt, live, strength, keep_colours, brush, mix, share"
+            )
+        version, stream, seq, attempt, live, *look = (*args, *_BEFORE_BRUSH)[: len(_TICKET_TYPES)]
+        if not (0 < len(stream) <= MAX_NAME and seq >= 0 and attempt >= 1):
             raise WireError("ticket values are out of range")
-        if brush != BRUSH_AS_SENT and not LEAST_BRUSH <= brush <= MOST_BRUSH:
-            raise WireError(f"a ticket's brush is {LEAST_BRUSH:g} to {MOST_BRUSH:g}, or {BRUSH_AS_SENT:g}")
-        return cls(stream, seq, attempt, live, Look(float(strength), keep, float(brush)), version)
+        return cls(stream, seq, attempt, live, _read_look(*look), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,17 @@ class Limits:
     max_bytes: int
 
 
+def _read_look(strength: float, keep_colours: bool, brush: float, mix: str, share: float) -> Look:
+    if not 0.0 <= strength <= 1.0:
+        raise WireError("a ticket's strength is 0 to 1")
+    if brush != BRUSH_AS_SENT and not LEAST_BRUSH <= brush <= MOST_BRUSH:
+        raise WireError(f"a ticket's brush is {LEAST_BRUSH:g} to {MOST_BRUSH:g}, or {BRUSH_AS_SENT:g}")
+    # A name alone: whoever writes tickets names no file of the worker's.
+    if not (0.0 < share < 1.0 and STYLE_NAME.fullmatch(mix)) and (mix or share != 0):
+        raise WireError("a ticket's mix is a style's name with a share between 0 and 1")
+    return Look(float(strength), keep_colours, float(brush), mix, float(share))
+
+
 def version_of(codec: Codec) -> int:
     """Return the lowest version that reads frames of `codec`."""
     return 2 if codec is Codec.RAW else 1
@@ -129,7 +143,7 @@ def version_of(codec: Codec) -> int:
 def ticket_version(frame: EncodedFrame, look: Look) -> int:
     """Return the lowest version whose workers paint `frame` as `look` asks, whoever takes its ticket."""
     size = (frame.width, frame.height)
-    if look.brush == BRUSH_AS_SENT or painting_size(*size, look.brush) != size:
+    if look.mix or look.brush == BRUSH_AS_SENT or painting_size(*size, look.brush) != size:
         return _BRUSH_VERSION
     return version_of(frame.codec)
 

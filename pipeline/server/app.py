@@ -18,6 +18,7 @@ from kombu.utils.json import dumps as to_json
 from kombu.utils.uuid import uuid
 
 from pipeline.errors import ServerGone
+from pipeline.protocol.frame import style_label
 from pipeline.protocol.queues import queue_of
 from pipeline.protocol.wire import LEAVE, TASK_NAME, Message, Ticket
 from pipeline.server.connection import celery_options
@@ -56,6 +57,10 @@ def ask_to_leave(app: Celery, workers: Sequence[str]) -> None:
         raise ServerGone(str(error)) from error
 
 
+def _mixed(style: str, ticket: Ticket) -> str:
+    return f", {style_label(style, ticket.look)}" if ticket.look.mix else ""
+
+
 def message_of(app: Celery, style: str, ticket: Ticket) -> Message:
     """Return the message `app.send_task` would queue for `ticket`. The transport queues it together with the frame.
 
@@ -67,7 +72,7 @@ def message_of(app: Celery, style: str, ticket: Ticket) -> Message:
         TASK_NAME,
         args=tuple(ticket.to_args()),
         # Shown in Flower and logs in place of the arguments, which without it travel in the headers a second time.
-        argsrepr=f"({ticket.stream}, {ticket.seq}, attempt {ticket.attempt})",
+        argsrepr=f"({ticket.stream}, {ticket.seq}, attempt {ticket.attempt}{_mixed(style, ticket)})",
         kwargsrepr="{}",
     )
     content_type, encoding, body = dumps(task.body, serializer=app.conf.task_serializer)

@@ -99,7 +99,14 @@ def test_arbitrary_bytes_are_refused_with_one_error(data: bytes) -> None:
 
 
 def test_a_ticket_comes_back_as_it_was() -> None:
-    ticket = Ticket("clip", 4, 2, live=True, look=Look(0.5, keep_colours=True, brush=2.0), version=WIRE_VERSION)
+    ticket = Ticket(
+        "clip",
+        4,
+        2,
+        live=True,
+        look=Look(0.5, keep_colours=True, brush=2.0, mix="starry", share=0.4),
+        version=WIRE_VERSION,
+    )
     assert Ticket.from_args(ticket.to_args()) == ticket
 
 
@@ -132,6 +139,11 @@ def test_a_frame_painted_at_another_size_is_not_for_older_workers(
     assert read == (brush if version == 3 else BRUSH_AS_SENT)
 
 
+def test_a_mix_is_not_for_older_workers() -> None:
+    frame = EncodedFrame(0, 0, Codec.MJPEG, 64, 48, b"")
+    assert ticket_version(frame, Look(mix="starry", share=0.4)) == 3
+
+
 @pytest.mark.parametrize(
     "args",
     [
@@ -147,8 +159,11 @@ def test_a_frame_painted_at_another_size_is_not_for_older_workers(
         pytest.param([1, "", 0, 1, False, 1.0, False], id="no name"),
         pytest.param([1, "s", 0, 1, False, 1.0, False, 1.0], id="a brush in an old ticket"),
         pytest.param([3, "s", 0, 1, False, 1.0, False], id="no brush in a new one"),
-        pytest.param([3, "s", 0, 1, False, 1.0, False, 0.1], id="brush too small"),
-        pytest.param([3, "s", 0, 1, False, 1.0, False, float("nan")], id="brush not a number"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, 0.1, "", 0.0], id="brush too small"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, 1.0, "/etc/wave.xml", 0.4], id="a file to mix"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, 1.0, "", 0.4], id="a share of nothing"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, 1.0, "starry", 1.0], id="nothing left of the first style"),
+        pytest.param([3, "s", 0, 1, False, 1.0, False, float("nan"), "", 0.0], id="brush not a number"),
     ],
 )
 def test_what_is_not_a_ticket_of_ours_is_refused(args: list[object]) -> None:

@@ -179,6 +179,18 @@ def test_a_ticket_that_is_none_is_refused_and_the_next_one_served(
 LATER = [99, "clip", 4, "what only a later release knows"]
 
 
+def test_a_mix_with_a_style_that_is_not_here_is_given_back_and_counts_no_attempt(server: FakeServer) -> None:
+    paint = service(server)
+    paint.refusal = lambda look: "no style 'starry'" if look.mix else ""
+    args = Ticket("clip", 4, 1, look=Look(mix="starry", share=0.4), version=3).to_args()
+    assert not paint.handle(args)
+    assert (server.published, server.released, server.failed) == ([], [], [])
+    assert [(beat.style, beat.note) for beat in server.beats[-1:]] == [("", "no style 'starry'")]
+    paint.come_back()
+    assert paint.handle(Ticket("clip", 4, 1).to_args())
+    assert [beat.style for beat in server.beats[-1:]] == ["wave"]
+
+
 def test_a_later_releases_ticket_is_given_back_and_nobody_counts_on_the_worker_until_it_comes_back(
     server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,8 @@
 -- places, time to live (ms), how long a place is held at most (ms), how long an asking counts (ms), wake-up channel,
 -- ticket (of a frame).
 -- Returns {state, 1 when the stream's next frame would find a place now, newest seq in flight, style, strength,
--- keep_colours and brush as wished for the next frame}. States: `unknown`, the server does not know the stream; `wait`; `sent`;
+-- keep_colours, brush, mix and share as wished for the next frame}. States: `unknown`, the server does not know the
+-- stream; `wait`; `sent`;
 -- `had`, such a frame came before: a client whose reply was lost asks again, and nothing is counted twice.
 local frame, inflight, facts, live, asking, served, queue = unpack(KEYS)
 local document, seq, dropped, drops, width, height = unpack(ARGV)
@@ -14,7 +15,8 @@ local WINDOW_LIFE_MS = 60000
 -- Tickets kept beyond four for each place: those of frames in flight are at most one for each place.
 local SPARE_TICKETS = 32
 
-local known = redis.call('HMGET', facts, 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours', 'brush')
+local known = redis.call('HMGET', facts, 'maxlen', 'seq', 'dropped', 'style', 'strength', 'keep_colours', 'brush',
+  'mix', 'share')
 if not known[1] then return {'unknown', 0, -1} end
 local function answer(state, is_free, newest)
   return {state, is_free and 1 or 0, newest, unpack(known, 4)}
