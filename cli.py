@@ -28,6 +28,7 @@ COMMANDS = {
     "up": "commands.up",
     "view": "commands.view",
     "paint": "commands.paint",
+    "watch": "commands.watch",
     "live": "commands.live",
     "window": "commands.window",
     "work": "commands.work",

@@ -26,7 +26,7 @@ def draw_previews(request: Request, look: Look, at_s: float, settings: Settings)
 
     Raises `UsageError` for what is no video or ends before, `SinkError` for a picture that cannot be written.
     """
-    own = OwnOutputs({style.name for style in (*list_styles(), *request.styles)})
+    own = OwnOutputs({style.label for style in (*list_styles(), *request.styles)})
     sources = gather(request.words, own, lambda text: None).sources
     frames = {source: _frame(source, at_s, settings) for source in sources}
     targets = _targets(sources, request)
@@ -65,7 +65,7 @@ def _targets(sources: Sequence[Path], request: Request) -> dict[tuple[Path, Styl
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
         found = {
-            (source, style): (output or source.parent) / f"{source.stem}.{style.name}.preview.png"
+            (source, style): (output or source.parent) / f"{source.stem}.{style.label}.preview.png"
             for source, style in pairs
         }
     for target in found.values():

@@ -45,7 +45,7 @@ class Prepared:
 
 def prepare(request: Request, options: Options, settings: Settings, say: Callable[[str], object]) -> Prepared:
     """Find out what there is to do, and say what there is not. Raises `UsageError` for what concerns all of it."""
-    own = OwnOutputs({style.name for style in (*list_styles(), *request.styles)})
+    own = OwnOutputs({style.label for style in (*list_styles(), *request.styles)})
     inputs = gather(request.words, own, say)
     prepared = Prepared()
     for word, why in inputs.refused.items():

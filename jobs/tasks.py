@@ -70,7 +70,7 @@ def plan_tasks(
         if output is not None:
             _make_folder(output)
         named = [
-            (source, style, (output or source.parent) / _name(source, style.label))
+            (source, style, (output or source.parent) / output_name(source, style.label))
             for source in sources
             for style in styles
         ]
@@ -132,7 +132,8 @@ def _make_folder(folder: Path) -> None:
         raise UsageError(f"output folder {folder} cannot be made ({error.strerror})") from error
 
 
-def _name(source: Path, style: str) -> str:
+def output_name(source: Path, style: str) -> str:
+    """Return what the painting of `source` is called unless the user names it."""
     if source.is_dir():
         return f"{source.resolve().name}.{style}"
     suffix = photo_suffix(source) if is_photo(source) else ".mp4"

@@ -101,6 +101,11 @@ def photos_below(folder: Path, leave_out: Test = lambda path: False) -> Iterator
     return (str(path.relative_to(folder)) for path in _files(folder, leave_out) if _is_media(path) and is_photo(path))
 
 
+def media_below(folder: Path, leave_out: Test = lambda path: False) -> Iterator[Path]:
+    """Yield the videos and photos of a folder and its subfolders, sorted."""
+    return (path for path in _files(folder, leave_out) if _is_media(path))
+
+
 def is_photo(path: Path) -> bool:
     """Say whether a path is named like a photo and, where its format knows both, holds one picture only."""
     known = by_suffix(path)
