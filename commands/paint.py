@@ -6,6 +6,8 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,14 +21,17 @@ from jobs.options import Options
 from jobs.painting import Request, prepare, run
 from jobs.report import Outcome, State, closing_lines
 from pipeline.errors import UsageError
-from pipeline.process.config import settings
+from pipeline.process.config import cache_dir, settings
+from producer.gather import PIPE, Gathering, gathered, is_numbered
 from viewer.pipe_sink import is_pipe
 from viewer.segments import SinkOptions
 from workers.styles import find_styles, list_styles
 
 _VIDEO = "Video"
 
-Sources = Annotated[list[str], typer.Argument(metavar="SRC…", help="Video files, photos, folders of either, globs.")]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="SRC…", help="Videos, photos, folders, globs, frames/%05d.png, - (a pipe).")
+]
 Style = Annotated[
     list[str],
     typer.Option(
@@ -54,6 +59,9 @@ Workers = Annotated[
 ]
 Start = Annotated[str, typer.Option("--from", metavar="T", help="Begin here: 12.5 or 1:02:03.", rich_help_panel=_VIDEO)]
 End = Annotated[str, typer.Option("--to", metavar="T", help="End here.", rich_help_panel=_VIDEO)]
+Rate = Annotated[
+    str, typer.Option(metavar="N", help="Numbered pictures a second: 24 or 30000/1001.", rich_help_panel=_VIDEO)
+]
 Encoder = Annotated[
     str,
     typer.Option(
@@ -90,6 +98,7 @@ def paint(
     start: Start = "",
     end: End = "",
     steady: Steady = True,
+    rate: Rate = "",
     encoder: Encoder = "auto",
     crf: Crf = None,
     preset: Preset = "",
@@ -121,12 +130,22 @@ def paint(
             print(picture)
         return
     began_s = time.monotonic()
-    prepared = prepare(request, options, settings(), partial(print, file=sys.stderr))
-    with display(prepared.todo) as show:
-        outcomes = run(prepared, request, options, settings(), show)
+    outcomes = _paint(request, options, _rate(rate))
     if as_json:
         print(json.dumps(_summary(outcomes)))
     _end(outcomes, time.monotonic() - began_s)
+
+
+def _paint(request: Request, options: Options, rate: Fraction | None) -> list[Outcome]:
+    """Paint all that is asked for, pipes and numbered pictures as the films they are made into."""
+    if request.output is None and any(word == PIPE or is_numbered(word) for word in request.words):
+        raise UsageError("a pipe and numbered pictures need a name for their output: -o film.mp4")
+    say = partial(print, file=sys.stderr)
+    with gathered(request.words, Gathering(cache_dir() / "gathered", rate, say=say)) as words:
+        request = replace(request, words=words)
+        prepared = prepare(request, options, settings(), say)
+        with display(prepared.todo) as show:
+            return run(prepared, request, options, settings(), show)
 
 
 def _end(outcomes: Sequence[Outcome], seconds: float) -> None:
@@ -148,6 +167,14 @@ def _seconds(option: str, text: str) -> float | None:
     for part in text.split(":"):
         seconds = seconds * 60 + float(part)
     return seconds
+
+
+def _rate(text: str) -> Fraction | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+|/[1-9]\d*)?", text) or not 0 < Fraction(text) <= 1000:
+        raise UsageError(f"--rate {text}: a rate is pictures a second, such as 24 or 30000/1001")
+    return Fraction(text)
 
 
 def _summary(outcomes: Sequence[Outcome]) -> dict[str, object]:
