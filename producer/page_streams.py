@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count
+from threading import Lock
 
 from pipeline.errors import WireError
 from pipeline.protocol.codec import probe
@@ -34,6 +35,19 @@ class LiveSession:
         if header.codec is not Codec.MJPEG or header.width * header.height > self._limits.max_pixels:
             raise WireError(f"{header.codec} picture of {header.width}×{header.height} is not taken")
         frame = EncodedFrame(0, captured_ms, header.codec, header.width, header.height, jpeg)
+        for feed in self._feeds.values():
+            feed.offer(frame)
+
+    def offer_later(self, encode: Callable[[], bytes], size: tuple[int, int], captured_ms: int) -> None:
+        """Hand the picture to every feed, which encodes it once it has a place; several share one encode."""
+        lock, encoded = Lock(), list[bytes]()
+
+        def frame() -> EncodedFrame:
+            with lock:
+                if not encoded:
+                    encoded.append(encode())
+            return EncodedFrame(0, captured_ms, Codec.MJPEG, *size, encoded[0])
+
         for feed in self._feeds.values():
             feed.offer(frame)
 

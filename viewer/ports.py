@@ -1,6 +1,6 @@
 """What the page may ask of the producing side. `producer` and `commands` implement it; the command line hands it in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,10 @@ class Session(Protocol):
 
     def offer(self, jpeg: bytes, captured_ms: int) -> None:
         """Take the newest picture, never blocking; `captured_ms` becomes its pts. Raises `WireError` for no JPEG."""
+        ...
+
+    def offer_later(self, encode: Callable[[], bytes], size: tuple[int, int], captured_ms: int) -> None:
+        """Take the newest picture, of this width and height, as the call that makes its JPEG if it is painted."""
         ...
 
     def choose(self, styles: Sequence[str], look: Look) -> None:

@@ -6,6 +6,7 @@ import struct
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipeline.protocol.codec import encode_pixels
 from pipeline.protocol.frame import Codec, EncodedFrame
 from pipeline.protocol.wire import Stages, Ticket, pack_frame, pack_stages
 from tests.media import Clip, make_clip, picture
+from viewer.picture_coder import PageCodec, make_coder
 from viewer.segments import Segment
 from workers.classic_network import TransformerNet
 from workers.network import StyleNetwork, Widths, save
@@ -32,6 +34,11 @@ def _photo(kind: str, **options: object) -> bytes:
     written = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture(1, 32, 24)[:, :, ::-1])).save(written, kind, **options)
     return written.getvalue()
+
+
+def _key_frame(codec: PageCodec) -> bytes:
+    jpeg = encode_pixels(picture(1, 64, 48), Codec.MJPEG)
+    return make_coder(codec, Fraction(1), 24).code(jpeg, 0, 1e6, key=True).data
 
 
 def _in_file(suffix: str, write: Callable[[Path], object]) -> bytes:
@@ -60,8 +67,17 @@ def seeds(target: str) -> tuple[bytes, ...]:
             b'{"type":"camera","styles":["wave"],"strength":0.5,"keep_colours":false}',
             b'{"type":"drawn","stream":"a","seq":7,"delay_ms":81.2}',
             b'{"type":"wish","stream":"a","style":"wave"}',
+            b'{"type":"can","video":["h264","vp8"],"always":true}',
+            b'{"type":"key","stream":"a"}',
+            b'{"type":"echo","at_ms":12.5}',
+            b'{"type":"watch","streams":["a"],"width":320}',
+            b'{"type":"drawn","stream":"a","seq":7,"delay_ms":81.2,"held_ms":3.5}',
         ),
         "socket_picture": lambda: (struct.pack("<Bd", 1, 12.5) + jpeg,),
+        "camera_video": lambda: (
+            struct.pack("<BBBd", 4, 1, 1, 12.5) + _key_frame(PageCodec.H264),
+            struct.pack("<BBBd", 4, 2, 1, 12.5) + _key_frame(PageCodec.VP8),
+        ),
         "upload": lambda: (jpeg, b"\0\0\0\x18ftypisom", b"RIFF0000WEBP", b"G" + bytes(187) + b"G"),
         "manifest": lambda: (_manifest(),),
         "settings_value": lambda: (b"PAINTER_JPEG_QUALITY=90\nPAINTER_DEVICE=cuda:1\nPAINTER_TLS_CA=/x",),

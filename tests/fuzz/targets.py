@@ -22,8 +22,9 @@ from pipeline.protocol.wire import Limits, Ticket, unpack_frame, unpack_stages
 from pipeline.server.connection import open_client, without_password
 from producer.photos import PhotoSource
 from producer.video import VideoSource
+from viewer.camera_decoder import MAX_PIXELS, CameraDecoder
 from viewer.segments import PartsFolder, Segment
-from viewer.web.messages import read_picture, read_text
+from viewer.web.messages import CameraChunk, CameraPicture, read_picture, read_text
 from viewer.web.uploads import display_name, suffix_of
 from workers.styles import find_style, load_engine
 
@@ -70,7 +71,20 @@ def socket_text(data: bytes) -> None:
 def socket_picture(data: bytes) -> None:
     """A page's binary message."""
     with suppress(WireError):
-        probe(read_picture(data).jpeg)
+        picture = read_picture(data)
+        if isinstance(picture, CameraPicture):
+            probe(picture.jpeg)
+
+
+def camera_video(data: bytes) -> None:
+    """A piece of a page's camera video, and the same again behind it."""
+    decoder = CameraDecoder()
+    for _ in range(2):
+        with suppress(WireError):
+            chunk = read_picture(data)
+            if isinstance(chunk, CameraChunk):
+                height, width = decoder.decode(chunk.codec, chunk.data, key=chunk.is_key).pixels.shape[:2]
+                assert height * width <= MAX_PIXELS
 
 
 def upload(data: bytes) -> None:
@@ -171,6 +185,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         image_header,
         socket_text,
         socket_picture,
+        camera_video,
         upload,
         manifest,
         settings_value,

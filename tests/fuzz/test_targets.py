@@ -13,7 +13,17 @@ from tests.fuzz.targets import CORPUS, TARGETS
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 # Reading a file costs milliseconds: fewer of them, so that all targets take seconds.
-_SLOW = {"style_safetensors", "style_pth", "style_card", "manifest", "photo", "video", "settings_value", "broker_url"}
+_SLOW = {
+    "style_safetensors",
+    "style_pth",
+    "style_card",
+    "manifest",
+    "photo",
+    "video",
+    "camera_video",
+    "settings_value",
+    "broker_url",
+}
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 
 

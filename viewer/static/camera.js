@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * The browser's camera as JPEG frames stamped with the page's clock. One encode is in flight (`encoder.js`, a worker); a
+ * The browser's camera as JPEG frames or pieces of video, stamped with the page's clock. One encode is in flight (`encoder.js`, a worker); a
  * frame that comes meanwhile is left out. `stop()` releases the camera, and what is left of its last picture.
  */
 
 /** @typedef {{deviceId: string, width: number, height: number, mirror: boolean}} Wanted */
-/** @typedef {{wants: (now: number) => boolean, onFrame: (jpeg: Blob, capturedMs: number) => void, onEnd: () => void}} CameraCallbacks */
+/** @typedef {import("./uplink.js").Encoded} Encoded */
+/** @typedef {{wants: (now: number) => boolean, coding: () => import("./uplink.js").Coding, onFrame: (encoded: Encoded) => void, onEnd: () => void}} CameraCallbacks */
 
 /** A camera's stamp older than this is of another clock. */
 const OLDEST_STAMP_MS = 1000;
@@ -95,9 +96,11 @@ export class Camera {
     this.#isEncoding = true;
     try {
       const picture = await createImageBitmap(this.#video);
-      const order = { picture, ...fitted(videoWidth, videoHeight, this.#bounds), isMirrored: this.mirror };
-      const jpeg = await encoded(encoder, order);
-      if (jpeg && run === this.#run) this.#on.onFrame(jpeg, capturedMs);
+      // Whole milliseconds come back as the picture's pts exactly.
+      const facts = { isMirrored: this.mirror, capturedMs: Math.round(capturedMs), coding: this.#on.coding() };
+      await encoded(encoder, { picture, ...fitted(videoWidth, videoHeight, this.#bounds), ...facts }, (one) => {
+        if (run === this.#run) this.#on.onFrame(one);
+      });
     } finally {
       if (run === this.#run) this.#isEncoding = false;
     }
@@ -117,10 +120,14 @@ function ready(encoder) {
   });
 }
 
-/** @param {Worker} encoder @param {import("./encoder.js").Order} order @returns {Promise<Blob | null>} */
-function encoded(encoder, order) {
+/**
+ * Resolved when the worker takes the next order; what comes of this one, or of the one before, goes to `onFrame`.
+ * @param {Worker} encoder @param {import("./encoder.js").Order} order @param {(encoded: Encoded) => void} onFrame
+ * @returns {Promise<void>}
+ */
+function encoded(encoder, order, onFrame) {
   return new Promise((resolve) => {
-    encoder.onmessage = ({ data }) => resolve(data);
+    encoder.onmessage = ({ data }) => (data.isDone ? resolve() : onFrame(data));
     encoder.postMessage(order, [order.picture]);
   });
 }

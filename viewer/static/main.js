@@ -11,10 +11,9 @@ import { Insight } from "./stats_panel.js";
 import { Recorder, snapshot, toggleFullScreen } from "./recorder.js";
 import { wireKeys } from "./keys.js";
 import { notify } from "./notices.js";
-import { mayCapture } from "./throttle.js";
 import { openPanel, togglePanel, wirePanels } from "./panels.js";
 import { load } from "./prefs.js";
-import { cameraFrame, readPicture } from "./protocol.js";
+import { readPicture } from "./protocol.js";
 import { LinePanel, Traffic } from "./line_panel.js";
 import { Screen } from "./screen.js";
 import { Connection } from "./socket.js";
@@ -22,26 +21,33 @@ import { Sources } from "./sources.js";
 import { LIVE } from "./stream_states.js";
 import { supported } from "./video_support.js";
 import { PageState } from "./state.js";
+import { Uplink } from "./uplink.js";
 import { View } from "./view.js";
 import { Grid } from "./grid.js";
 
 const painting = /** @type {HTMLCanvasElement} */ ($("painting"));
 const source = /** @type {HTMLCanvasElement} */ ($("source"));
 const prefs = load();
-let lastSent = 0;
 const wantedVideo = new URLSearchParams(location.search).get("video") ?? "";
 const traffic = new Traffic();
 const linePanel = new LinePanel();
+const uplink = new Uplink();
+uplink.wanted = wantedVideo;
 linePanel.isWanted = !["", "off"].includes(wantedVideo);
 // One after the other, so that pictures stay in order; the server has only so many of a stream on their way.
 let reading = Promise.resolve();
 
 const connection = new Connection(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, {
   onOpen: () => {
+    uplink.begin();
+    connection.send({ type: "echo", at_ms: performance.now() });
     void introduce();
     studio.setLink(LIVE);
   },
-  onMessage: (message) => (message.type === "line" ? linePanel.receive(message) : studio.receive(message)),
+  onMessage: (message) => {
+    if (message.type === "line") linePanel.receive(message);
+    else if (!uplink.receive(message, performance.now())) studio.receive(message);
+  },
   onBinary: (message) => {
     const arrivedAt = performance.now();
     traffic.received(arrivedAt, message.size);
@@ -63,12 +69,12 @@ const screen = new Screen(painting, source, {
   isOwn: (stream) => [...studio.own.values()].includes(stream),
 });
 const camera = new Camera({
-  wants: (now) => studio.own.size > 0 && connection.isOpen && mayCapture({ now, lastSent, shownFps: screen.fps(now), bufferedBytes: connection.bufferedBytes }),
-  onFrame: (jpeg, capturedMs) => {
-    lastSent = performance.now();
-    // Whole milliseconds come back as the picture's pts exactly.
-    const message = cameraFrame(Math.round(capturedMs), jpeg);
-    traffic.sent(lastSent, message.size);
+  wants: (now) => studio.own.size > 0 && connection.isOpen && uplink.wants({ now, shownFps: screen.fps(now), bufferedBytes: connection.bufferedBytes }),
+  coding: () => uplink.coding,
+  onFrame: (encoded) => {
+    const now = performance.now();
+    const message = uplink.message(encoded, now);
+    traffic.sent(now, message.size);
     connection.sendBinary(message);
   },
   onEnd: () => {
@@ -104,6 +110,7 @@ async function introduce() {
   if (wantedVideo === "off") return;
   const video = await supported("VideoDecoder", { optimizeForLatency: true }, wantedVideo);
   linePanel.hasVideo = video.length > 0;
+  uplink.codecs = await supported("VideoEncoder", { width: 640, height: 480, bitrate: 1e6, latencyMode: "realtime" }, wantedVideo);
   connection.send({ type: "can", video, always: wantedVideo !== "" });
 }
 
@@ -125,6 +132,8 @@ function tick() {
   view.read(reading, recorder.length);
   wall.tell((name) => screen.read(name, now));
   insight.tick(reading);
+  linePanel.cameraCodec = uplink.words;
+  if (camera.isOn) connection.send({ type: "echo", at_ms: now });
   linePanel.tick(stream, traffic.read(now));
 }
 

@@ -7,6 +7,7 @@ export const CAMERA_FRAME = 1;
 export const PICTURE = 2;
 /** As `PICTURE`, its painting a chunk of video. */
 export const CODED_PICTURE = 3;
+export const CAMERA_CHUNK = 4;
 /** A header is about 220 bytes; one read of this size takes all of it. */
 const HEAD_BYTES = 1024;
 
@@ -46,6 +47,22 @@ export function cameraFrame(capturedMs, jpeg) {
   head.setUint8(0, CAMERA_FRAME);
   head.setFloat64(1, capturedMs, true);
   return new Blob([head.buffer, jpeg]);
+}
+
+/**
+ * Return the next piece of the camera's video as one message: kind, codec, whether it is a key frame, time, chunk.
+ * @param {number} capturedMs on the page's performance clock
+ * @param {string} codec
+ * @param {boolean} isKey
+ * @param {ArrayBuffer} chunk
+ */
+export function cameraChunk(capturedMs, codec, isKey, chunk) {
+  const head = new DataView(new ArrayBuffer(11));
+  head.setUint8(0, CAMERA_CHUNK);
+  head.setUint8(1, codec === "h264" ? 1 : 2);
+  head.setUint8(2, isKey ? 1 : 0);
+  head.setFloat64(3, capturedMs, true);
+  return new Blob([head.buffer, chunk]);
 }
 
 /**

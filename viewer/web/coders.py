@@ -105,14 +105,15 @@ class Coders:
     """Owner of the coding threads: the application, which must call `close`."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="page-coder")
+        #: Also what decodes the cameras' video.
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="page-coder")
         self._shared: dict[CoderKey, SharedCoder] = {}
 
     def join(self, key: CoderKey, watcher: object, rate_bps: float, fps: float) -> SharedCoder:
         """Return the coder of `key`, which keeps to what `watcher` may be sent."""
         shared = self._shared.get(key)
         if shared is None:
-            shared = self._shared[key] = SharedCoder(key, fps, self._pool)
+            shared = self._shared[key] = SharedCoder(key, fps, self.pool)
         shared.rates[watcher] = rate_bps
         return shared
 
@@ -129,4 +130,4 @@ class Coders:
 
     def close(self) -> None:
         """End the threads; a picture that is being coded is waited for."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)

@@ -38,11 +38,11 @@ class Bucket:
     def __init__(self, per_s: float, now_s: float) -> None:
         self._per_s, self._left, self._then_s = per_s, per_s, now_s
 
-    def take(self, now_s: float) -> bool:
-        """Return whether one more fits."""
+    def take(self, now_s: float, amount: float = 1.0) -> bool:
+        """Return whether one more, or so much more, fits."""
         self._left = min(self._per_s, self._left + (now_s - self._then_s) * self._per_s)
         self._then_s = now_s
-        if self._left < 1.0:
+        if self._left < amount:
             return False
-        self._left -= 1.0
+        self._left -= amount
         return True

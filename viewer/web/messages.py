@@ -18,9 +18,12 @@ from viewer.picture_coder import PageCodec
 from viewer.web.stats import work_ms
 
 PROTOCOL_VERSION = 1
-CAMERA_PICTURE, PAINTED_PICTURE, CODED_PICTURE = 1, 2, 3
+CAMERA_PICTURE, PAINTED_PICTURE, CODED_PICTURE, CAMERA_CHUNK = 1, 2, 3, 4
 # Kind, then the page's own clock in ms as float64.
 _CAMERA_HEAD = struct.Struct("<Bd")
+# Kind, codec, 1 for a key frame, clock.
+_CHUNK_HEAD = struct.Struct("<BBBd")
+_CHUNK_CODECS = {1: PageCodec.H264, 2: PageCodec.VP8}
 _PAINTED_HEAD = struct.Struct("<BH")
 _MAX_CLOCK_MS = 1e15
 _MAX_LIST = 32
@@ -78,6 +81,13 @@ class CanDecode:
 
 
 @dataclass(frozen=True, slots=True)
+class Echo:
+    """Answered at once with the same time: how the page learns how long its way is."""
+
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class KeyWanted:
     """A stream's pictures cannot be decoded without a key frame."""
 
@@ -92,7 +102,17 @@ class CameraPicture:
     jpeg: bytes
 
 
-Said = WatchStreams | CameraOn | CameraOff | Wish | Drawn | CanDecode | KeyWanted
+@dataclass(frozen=True, slots=True)
+class CameraChunk:
+    """A picture of the page's camera as the next piece of its video."""
+
+    captured_ms: int
+    codec: PageCodec
+    is_key: bool
+    data: bytes
+
+
+Said = WatchStreams | CameraOn | CameraOff | Wish | Drawn | CanDecode | KeyWanted | Echo
 
 
 def read_text(text: str) -> Said:
@@ -114,24 +134,44 @@ def read_text(text: str) -> Said:
             return Wish(_name(fields.get("stream"), "stream"), _name(fields.get("style"), "style"), _look(fields))
         case "drawn":
             return Drawn(_name(fields.get("stream"), "stream"), _seq(fields), _delay(fields), _held(fields))
+        case _:
+            return _read_line(fields)
+
+
+def _read_line(fields: dict[str, Any]) -> Said:
+    """Read what concerns the page's line."""
+    match fields.get("type"):
         case "can":
             known = {codec.value: codec for codec in PageCodec if codec is not PageCodec.MJPEG}
             codecs = tuple(known[name] for name in _names(fields, "video") if name in known)
             return CanDecode(codecs, _flag(fields, "always"))
+        case "echo":
+            at_ms = _number(fields.get("at_ms"))
+            if at_ms is None:
+                raise WireError("at_ms is not a time")
+            return Echo(at_ms)
         case "key":
             return KeyWanted(_name(fields.get("stream"), "stream"))
         case _:
-            raise WireError("message type is not one of watch, camera, camera_off, wish, drawn, can, key")
+            raise WireError("message type is not one of watch, camera, camera_off, wish, drawn, can, key, echo")
 
 
-def read_picture(data: bytes) -> CameraPicture:
-    """Read a binary frame. Raises `WireError`; the JPEG itself is judged by who takes it."""
+def read_picture(data: bytes) -> CameraPicture | CameraChunk:
+    """Read a binary frame. Raises `WireError`; JPEG and video themselves are judged by who takes them."""
+    if data[:1] == bytes([CAMERA_CHUNK]) and len(data) > _CHUNK_HEAD.size:
+        _, codec, key, clock_ms = _CHUNK_HEAD.unpack_from(data)
+        if codec not in _CHUNK_CODECS or key > 1:
+            raise WireError("camera video is neither H.264 (1) nor VP8 (2)")
+        return CameraChunk(_captured(clock_ms), _CHUNK_CODECS[codec], key == 1, data[_CHUNK_HEAD.size :])
     if len(data) <= _CAMERA_HEAD.size or data[0] != CAMERA_PICTURE:
         raise WireError("binary message is not a camera picture")
-    captured_ms = _CAMERA_HEAD.unpack_from(data)[1]
-    if not 0 <= captured_ms < _MAX_CLOCK_MS:  # refuses NaN too
+    return CameraPicture(_captured(_CAMERA_HEAD.unpack_from(data)[1]), data[_CAMERA_HEAD.size :])
+
+
+def _captured(clock_ms: float) -> int:
+    if not 0 <= clock_ms < _MAX_CLOCK_MS:  # refuses NaN too
         raise WireError("capture time is out of range")
-    return CameraPicture(round(captured_ms), data[_CAMERA_HEAD.size :])
+    return round(clock_ms)
 
 
 def pack_picture(

@@ -26,6 +26,7 @@ from viewer.web.messages import (
     CameraOn,
     CanDecode,
     Drawn,
+    Echo,
     KeyWanted,
     Said,
     WatchStreams,
@@ -38,6 +39,8 @@ from viewer.web.wakeup import waker
 
 log = logging.getLogger(__name__)
 
+# How often the line's length is asked for, at most; while nothing is sent, with the statistics.
+_PING_S = 0.25
 _NOTHING = WatchCounters(0, 0, 0, 0)
 
 
@@ -60,9 +63,9 @@ class Page:
         self._wake = asyncio.Event()
         self._wake_up = waker(self._wake)
         self._watching: dict[str, _Watching] = {}
-        self._camera = Camera(app_state, self)
+        self._camera = Camera(app_state, self, self._say)
         self._delivery = Delivery(app_state.coders, self._limits)
-        self._is_ping_due = True
+        self._pinged_s = float("-inf")
         # Newest wins here too: a page that does not read gets the latest of each kind, not a backlog.
         self._texts: dict[str, str] = {}
         now_s = time.monotonic()
@@ -99,7 +102,7 @@ class Page:
         self._say("streams", {"streams": app_state.cards(self)})
         self._say("stats", app_state.report())
         self._say("line", self._delivery.report())
-        self._is_ping_due = True
+        self._pinged_s = float("-inf")
         self._judge()
 
     async def hang_up(self) -> None:
@@ -144,6 +147,8 @@ class Page:
                 await self._wish(said)
             case CanDecode():
                 self._delivery.introduce(said)
+            case Echo():
+                self._say("echo", {"at_ms": said.at_ms})
             case KeyWanted():
                 self._delivery.renew(said.stream)
 
@@ -217,9 +222,9 @@ class Page:
             await self._socket.close(code=1011)
 
     async def _send_waiting(self) -> None:
-        if self._is_ping_due:
-            self._is_ping_due = False
-            await self._socket.ping(self._delivery.ping(time.monotonic()))
+        if (now_s := time.monotonic()) - self._pinged_s >= _PING_S:
+            self._pinged_s = now_s
+            await self._socket.ping(self._delivery.ping(now_s))
         while self._texts:
             await self._socket.send_str(self._texts.pop(next(iter(self._texts))))
         for stream in tuple(self._watching):
