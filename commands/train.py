@@ -12,7 +12,7 @@ from rich.console import Console
 from jobs.report import counted
 from pipeline.errors import UsageError
 from pipeline.process.config import data_dir, settings
-from pipeline.protocol.queues import STYLE_NAME
+from pipeline.protocol.frame import STYLE_NAME
 from workers.styles import find_style
 
 if TYPE_CHECKING:

@@ -186,7 +186,9 @@ class LiveFeed:
         seq = self._seq
         try:
             frame = offered() if callable(offered) else offered
-            ticket = Ticket(self.stream, seq, 1, live=True, look=look, version=ticket_version(frame, look))
+            # All styles at once, one of them the one that is mixed in: that stream is the style itself.
+            asked = replace(look, mix="", share=0.0) if look.mix == window.style else look
+            ticket = Ticket(self.stream, seq, 1, live=True, look=asked, version=ticket_version(frame, asked))
             message = self._channel.pack(window.style, ticket)
             sent_s = self._clock()
             placing = self._transport.submit_live(

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import StyleError
 from pipeline.process.config import settings
-from pipeline.protocol.frame import Look, style_label
-from pipeline.protocol.queues import STYLE_NAME
+from pipeline.protocol.frame import STYLE_NAME, Look, style_label
 from workers.engine import Engine
 from workers.fake_styles import PREFIX
 from workers.topology import are_alike

@@ -3,6 +3,7 @@
 `seq` counts from 0 by 1 and orders; `pts` counts ticks of the stream's `time_base` and times. Neither is ever reused.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -27,6 +28,8 @@ class Codec(StrEnum):
     RAW = "rawvideo"
 
 
+#: A style's name is part of a queue's and a file's name.
+STYLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 #: How large strokes may be asked for.
 LEAST_BRUSH, MOST_BRUSH = 0.5, 4.0
 #: A look's `brush` where a frame is painted at the size it was sent: its producer brings the painting to its size.
@@ -47,6 +50,13 @@ class Look:
     brush: float = 1.0
     mix: str = ""
     share: float = 0.0
+
+
+def is_mix(mix: object, share: float | None) -> bool:
+    """Whether a second style and its share are one, or none: a name with 0.1 to 0.9, "" with 0."""
+    if not isinstance(mix, str) or share is None:
+        return False
+    return 0.1 <= share <= 0.9 and STYLE_NAME.fullmatch(mix) is not None if mix else share == 0
 
 
 def style_label(style: str, look: Look) -> str:

@@ -3,11 +3,8 @@
 Pure: kombu owns the sockets and calls `LiveFirst` between two blocking reads.
 """
 
-import re
 from collections.abc import Sequence
 
-#: A style's name is part of a queue's and a file's name.
-STYLE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _PREFIX = "style."
 _LIVE = ".live"
 # Every fifth take asks the file queue first: live streams drop what they cannot get, a file would wait for ever.

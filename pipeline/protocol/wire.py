@@ -29,8 +29,7 @@ import msgpack
 from pipeline.errors import VersionTooNew, WireError
 from pipeline.protocol.brush import painting_size
 from pipeline.protocol.codec import probe
-from pipeline.protocol.frame import BRUSH_AS_SENT, LEAST_BRUSH, MOST_BRUSH, Codec, EncodedFrame, Look
-from pipeline.protocol.queues import STYLE_NAME
+from pipeline.protocol.frame import BRUSH_AS_SENT, LEAST_BRUSH, MOST_BRUSH, Codec, EncodedFrame, Look, is_mix
 
 #: What we read. A ticket and a frame carry the lowest version whose workers can serve them (`ticket_version`,
 #: `version_of`).
@@ -130,8 +129,8 @@ def _read_look(strength: float, keep_colours: bool, brush: float, mix: str, shar
     if brush != BRUSH_AS_SENT and not LEAST_BRUSH <= brush <= MOST_BRUSH:
         raise WireError(f"a ticket's brush is {LEAST_BRUSH:g} to {MOST_BRUSH:g}, or {BRUSH_AS_SENT:g}")
     # A name alone: whoever writes tickets names no file of the worker's.
-    if not (0.0 < share < 1.0 and STYLE_NAME.fullmatch(mix)) and (mix or share != 0):
-        raise WireError("a ticket's mix is a style's name with a share between 0 and 1")
+    if not is_mix(mix, share):
+        raise WireError("a ticket's mix is a style's name with a share from 0.1 to 0.9")
     return Look(float(strength), keep_colours, float(brush), mix, float(share))
 
 

@@ -39,7 +39,7 @@ test("nothing is said twice", () => {
   const { studio, take } = onCamera();
   studio.choose("wave");
   studio.receive({ type: "streams", streams: [] });
-  studio.setLook({ strength: 1, keepColours: false, brush: 1 });
+  studio.setLook({ strength: 1, keepColours: false, brush: 1, mix: "", share: 0.5 });
   assert.deepEqual(take(), []);
 });
 
@@ -53,6 +53,14 @@ test("another style keeps the stream on the screen until its first picture", () 
   assert.equal(studio.pendingStyle, "starry");
   studio.drawn("cam-1", "starry");
   assert.equal(studio.pendingStyle, "");
+});
+
+test("a second style is mixed in unless it is the first, or all are shown", () => {
+  const { studio, take } = onCamera();
+  studio.setLook({ ...studio.look, mix: "starry", share: 0.4 });
+  assert.deepEqual(take(), [{ type: "camera", styles: ["wave"], strength: 1, keep_colours: false, brush: 1, mix: "starry", share: 0.4 }]);
+  studio.choose("starry");
+  assert.deepEqual(take(), [{ type: "camera", styles: ["starry"], strength: 1, keep_colours: false, brush: 1 }]);
 });
 
 test("the grid asks for every style, and a chosen style leaves it", () => {

@@ -2,6 +2,7 @@
 /** Files dropped on the page: uploaded with progress, watched while they are painted, downloaded when done. */
 
 import { $, icon, make, picture } from "./dom.js";
+import { lookFields } from "./look_fields.js";
 import { notify } from "./notices.js";
 import { showPanel } from "./panels.js";
 
@@ -56,7 +57,7 @@ export class Batch {
   /** @param {Waiting} waiting */
   #upload(waiting) {
     const { file, style, look } = waiting;
-    const query = new URLSearchParams({ style, strength: String(look.strength), keep_colours: String(look.keepColours), brush: String(look.brush) });
+    const query = new URLSearchParams(Object.entries({ style, ...lookFields(look, style) }).map(([key, value]) => [key, String(value)]));
     // fetch() cannot tell how much of a body has left.
     const request = new XMLHttpRequest();
     const upload = { name: file.name, style, share: 0, request };

@@ -1,7 +1,7 @@
 // @ts-check
-/** How frames are to look beside their style: strength, brush and kept colours. */
+/** How frames are to look beside their style: strength, brush, kept colours, and a second style mixed in. */
 
-import { $ } from "./dom.js";
+import { $, make } from "./dom.js";
 import { remember } from "./prefs.js";
 
 /** @typedef {import("./state.js").PageState} PageState */
@@ -23,18 +23,21 @@ export function placeOf(brush) {
 
 /** @param {PageState} studio */
 export function wireLook(studio) {
-  const [strength, brush, keep] = ["strength", "brush", "keep-colours"].map((id) => /** @type {HTMLInputElement} */ ($(id)));
+  const [strength, brush, share, keep] = ["strength", "brush", "share", "keep-colours"].map((id) => /** @type {HTMLInputElement} */ ($(id)));
+  const mix = /** @type {HTMLSelectElement} */ ($("mix"));
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const show = () => {
     $("strength-value").textContent = `${strength.value} %`;
     $("brush-value").textContent = `× ${brushAt(Number(brush.value))}`;
     brush.setAttribute("aria-valuetext", `${brushAt(Number(brush.value))} times`);
-    for (const range of [strength, brush]) range.style.setProperty("--filled", `${filled(range)}%`);
+    share.disabled = !mix.value;
+    share.title = share.ariaValueText = `${share.value}0 % of the second style`;
+    for (const range of [strength, brush, share]) range.style.setProperty("--filled", `${filled(range)}%`);
   };
   const send = () => {
     timer = undefined;
-    const look = { strength: Number(strength.value) / 100, keepColours: keep.checked, brush: brushAt(Number(brush.value)) };
+    const look = { strength: Number(strength.value) / 100, keepColours: keep.checked, brush: brushAt(Number(brush.value)), mix: mix.value, share: Number(share.value) / 10 };
     remember(look);
     studio.setLook(look);
   };
@@ -44,8 +47,19 @@ export function wireLook(studio) {
   };
   strength.value = String(Math.round(studio.look.strength * 100));
   brush.value = String(placeOf(studio.look.brush));
+  share.value = String(Math.round(studio.look.share * 10));
   keep.checked = studio.look.keepColours;
-  for (const control of [strength, brush, keep]) control.addEventListener("input", changed);
+  studio.addEventListener("change", () => offer(studio, mix, show));
+  for (const control of [strength, brush, share, mix, keep]) control.addEventListener("input", changed);
+  show();
+}
+
+/** Fill the second styles in once they are known. @param {PageState} studio @param {HTMLSelectElement} mix @param {() => void} show */
+function offer(studio, mix, show) {
+  if (mix.options.length === studio.styles.length + 1) return;
+  const names = studio.styles.map((style) => style.name);
+  mix.replaceChildren(make("option", { value: "" }, "No mix"), ...names.map((name) => make("option", { value: name }, `+ ${name}`)));
+  mix.value = names.includes(studio.look.mix) ? studio.look.mix : "";
   show();
 }
 

@@ -84,7 +84,7 @@ const camera = new Camera({
 });
 
 studio.style = prefs.style;
-studio.look = { strength: prefs.strength, keepColours: prefs.keepColours, brush: prefs.brush };
+studio.look = { strength: prefs.strength, keepColours: prefs.keepColours, brush: prefs.brush, mix: prefs.mix, share: prefs.share };
 
 const sources = new Sources(studio, camera);
 const view = new View(studio);

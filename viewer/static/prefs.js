@@ -8,6 +8,8 @@ export const DEFAULTS = {
   strength: 1,
   keepColours: false,
   brush: 1,
+  mix: "",
+  share: 0.5,
   mirror: true,
   resolution: "640x480",
   deviceId: "",

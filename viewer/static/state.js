@@ -4,11 +4,12 @@
  * every reconnect. No DOM: `change` events say that something did. Invariant: what was sent is what is wanted.
  */
 
+import { PLAIN, lookFields } from "./look_fields.js";
 import { LIVE, NOBODY, READY, WAITING, summary } from "./stream_states.js";
 
 /** @typedef {{name: string, painting: string, painter: string, year: string}} StyleCard */
 /** @typedef {{name: string, style: string, mode: string, width: number, height: number, captured: number, dropped: number, painted: number, failed: number, in_flight: number, age_s: number, links?: {mjpg: string, jpg: string}}} StreamRecord */
-/** @typedef {{strength: number, keepColours: boolean, brush: number}} Look */
+/** @typedef {import("./look_fields.js").Look} Look */
 /** @typedef {{kind: "none" | "camera" | "stream", stream: string}} Source */
 
 /** Statistics come once a second. */
@@ -21,7 +22,7 @@ export class PageState extends EventTarget {
   style = "";
   /** Chosen, and not yet seen on a picture. */
   pendingStyle = "";
-  /** @type {Look} */ look = { strength: 1, keepColours: false, brush: 1 };
+  /** @type {Look} */ look = PLAIN;
   /** @type {Source} */ source = { kind: "none", stream: "" };
   isGrid = false;
   isComparing = false;
@@ -168,11 +169,7 @@ export class PageState extends EventTarget {
 
   #wish() {
     if (this.source.kind !== "stream") return;
-    this.#send({ type: "wish", stream: this.source.stream, style: this.style, ...this.#lookFields() });
-  }
-
-  #lookFields() {
-    return { strength: this.look.strength, keep_colours: this.look.keepColours, brush: this.look.brush };
+    this.#send({ type: "wish", stream: this.source.stream, style: this.style, ...lookFields(this.look, this.style) });
   }
 
   #changed() {
@@ -183,7 +180,7 @@ export class PageState extends EventTarget {
   #tell() {
     const isOn = this.source.kind === "camera";
     const styles = this.isGrid ? this.styles.map((style) => style.name) : [this.style];
-    const camera = isOn ? { type: "camera", styles, ...this.#lookFields() } : { type: "camera_off" };
+    const camera = isOn ? { type: "camera", styles, ...lookFields(this.look, this.isGrid ? "" : this.style) } : { type: "camera_off" };
     const streams = this.#isAsleep ? [] : [...this.shown.values()];
     const width = this.isGrid && this.#tileWidth() ? { width: this.#tileWidth() } : {};
     const watch = { type: "watch", streams, compare: this.isComparing && !this.isGrid, ...width };

@@ -142,6 +142,7 @@ class AppState:
         return {
             "name": card.name, "style": card.style, "mode": card.mode, "width": card.width, "height": card.height,
             "strength": card.look.strength, "keep_colours": card.look.keep_colours, "brush": card.look.brush,
+            "mix": card.look.mix, "share": card.look.share,
             "captured": card.captured, "dropped": card.dropped, "painted": card.painted, "failed": card.failed,
             "in_flight": card.in_flight,
             "age_s": round(card.age_s, 1), "fps": self.stats.fps_of(card.name), "links": self._links(card.name),

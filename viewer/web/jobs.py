@@ -2,14 +2,16 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 from aiohttp.helpers import content_disposition_header
 
 from pipeline.errors import UsageError
-from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
+from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look, is_mix
 from viewer.ports import JobState, JobStatus
 from viewer.web import uploads
 from viewer.web.app_state import APP_STATE, AppState
@@ -118,4 +120,15 @@ def _look(request: web.Request) -> Look:
     if not (0.0 <= strength <= 1.0 and LEAST_BRUSH <= brush <= MOST_BRUSH and keep in ("true", "false", "1", "0")):
         brushes = f"from {LEAST_BRUSH:g} to {MOST_BRUSH:g}"
         raise UsageError(f"strength is a number from 0 to 1, brush one {brushes}, keep_colours true or false")
-    return Look(strength, keep in ("true", "1"), brush)
+    return replace(Look(strength, keep in ("true", "1"), brush), **_mix(request))
+
+
+def _mix(request: web.Request) -> dict[str, Any]:
+    mix = request.query.get("mix", "")
+    try:
+        share = float(request.query.get("share", "0"))
+    except ValueError:
+        share = -1.0
+    if (mix and mix not in request.app[APP_STATE].parts.styles) or not is_mix(mix, share):
+        raise UsageError("mix is a style's name with a share from 0.1 to 0.9")
+    return {"mix": mix, "share": share}

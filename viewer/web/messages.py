@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import WireError
-from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look
+from pipeline.protocol.frame import LEAST_BRUSH, MOST_BRUSH, Look, is_mix
 from pipeline.protocol.wire import MAX_NAME
 from viewer.broadcast import Shot
 from viewer.picture_coder import PageCodec
@@ -228,7 +228,10 @@ def _look(fields: dict[str, Any]) -> Look:
     brush = _number(fields.get("brush", 1.0))
     if brush is None or not LEAST_BRUSH <= brush <= MOST_BRUSH:
         raise WireError(f"brush is not a number from {LEAST_BRUSH:g} to {MOST_BRUSH:g}")
-    return Look(strength, _flag(fields, "keep_colours"), brush)
+    mix, share = fields.get("mix", ""), _number(fields.get("share", 0.0))
+    if not is_mix(mix, share):
+        raise WireError("mix is not a style's name with a share from 0.1 to 0.9")
+    return Look(strength, _flag(fields, "keep_colours"), brush, mix, share or 0.0)
 
 
 def _seq(fields: dict[str, Any]) -> int:

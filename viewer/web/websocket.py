@@ -184,7 +184,7 @@ class Page:
             raise UsageError(f"no stream {', '.join(refused)}")
 
     async def _set_camera(self, wanted: CameraOn) -> None:
-        self._require_styles(*wanted.styles)
+        self._require_styles(*wanted.styles, *filter(None, [wanted.look.mix]))
         before = set(self._camera.streams.values())
         await self._camera.set(wanted.styles, wanted.look)
         self._leave(before - set(self._camera.streams.values()))
@@ -196,7 +196,7 @@ class Page:
         await self._camera.close()
 
     async def _wish(self, wish: Wish) -> None:
-        self._require_styles(wish.style)
+        self._require_styles(wish.style, *filter(None, [wish.look.mix]))
         if not self._app_state.may_watch(wish.stream, self):
             raise UsageError(f"no stream {wish.stream}")
         if not await asyncio.to_thread(self._app_state.parts.intake.wish, wish.stream, wish.style, wish.look):
