@@ -72,7 +72,7 @@ def watch(
                 if server.embedded is not None:
                     polls.watch(server.embedded.poll)
                 outcomes = Batch(server, options, conf, show, crew.lost).run(tasks, polls)
-            for line in inbox.apply(outcomes):
+            for line in inbox.settle(outcomes):
                 _say(line)
 
 

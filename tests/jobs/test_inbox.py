@@ -60,7 +60,7 @@ class Booth:
         with Painters(self._server, set()) as painters:
             broker = Broker(self._server.url, self._transport, painters.pack, None)
             tasks = self.inbox.due()
-            return self.inbox.apply(Batch(broker, OPTIONS, settings(), Said()).run(tasks, Supervisor()))
+            return self.inbox.settle(Batch(broker, OPTIONS, settings(), Said()).run(tasks, Supervisor()))
 
     def made(self) -> list[str]:
         return sorted(str(path.relative_to(self.output)) for path in self.output.rglob("[!.]*") if path.is_file())
@@ -134,7 +134,7 @@ def test_only_what_is_the_files_own_fault_moves_it_aside(
     booth.now_s += 4
     (task,) = booth.inbox.due()
     assert isinstance(task, PaintTask)
-    moved = booth.inbox.apply([Outcome(task, State.FAILED, str(error), error=error)])
+    moved = booth.inbox.settle([Outcome(task, State.FAILED, str(error), error=error)])
     assert path.exists() is (again_s is not None)
     assert bool(moved) is (again_s is None)
     assert booth.due() == []
