@@ -4,6 +4,7 @@ Invariant: `decode_frames` gives every picture that can be decoded before it say
 """
 
 from bisect import insort
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -35,6 +36,8 @@ _GUESSED_INDEX = "asf"
 _WITHOUT_PTS = frozenset({"avi"})
 # Formats that are sought in at once, by an index of keyframes.
 _WITH_INDEX = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+# A second broadcast in a file begins so many pictures at most behind the one that is called corrupt for it.
+_JOINT_PACKETS = 3
 # Behind the end of any file, in ticks of any time base.
 _FAR_TICKS = 1 << 60
 # FFmpeg's AVFMT_TS_DISCONT: broadcast formats, whose clock may start anew.
@@ -87,14 +90,14 @@ def decode_frames(container: InputContainer, stream: VideoStream) -> Iterator[tu
     end_s = Fraction(0)
     clock = _DecodingClock() if container.format.name in _WITHOUT_PTS else _OwnClock()
     try:
-        for packet in container.demux():
+        for packet, is_damaged in _judged(container.demux(), stream):
             end_s = max(end_s, _end_s(packet))
             if packet.stream is not stream:
                 continue
             if packet.size:
                 stamps = (last_stamp, packet.dts, packet.pts)
                 last_stamp = max((stamp for stamp in stamps if stamp is not None), default=None)
-            pictures, reason = _decoded(packet, clock)
+            pictures, reason = _decoded(packet, clock, is_damaged)
             yield from ((clock.stamp(picture), picture) for picture in pictures)
             if reason:
                 broken = broken.again() if broken else BrokenRead(reason, packet.pts)
@@ -108,10 +111,37 @@ def decode_frames(container: InputContainer, stream: VideoStream) -> Iterator[tu
         raise broken
 
 
-def _decoded(packet: "Packet[Stream]", clock: "_Clock") -> tuple[list[VideoFrame], str]:
+def _judged(packets: "Iterator[Packet[Stream]]", stream: VideoStream) -> "Iterator[tuple[Packet[Stream], bool]]":
+    """Yield each packet, and whether it is damaged.
+
+    Where a second broadcast begins in the same file, the counter of its packets does not go on, and FFmpeg calls one
+    of the last pictures before it corrupt, though all are whole. The time that falls back soon after tells.
+    """
+    waiting: deque[Packet[Stream]] = deque()
+    for packet in packets:
+        if packet.stream is not stream or not (waiting or packet.is_corrupt):
+            yield packet, False
+            continue
+        if waiting and _falls_back(waiting[-1], packet):
+            yield from ((whole, False) for whole in waiting)
+            waiting.clear()
+            yield packet, packet.is_corrupt
+            continue
+        waiting.append(packet)
+        while len(waiting) > _JOINT_PACKETS or (waiting and not waiting[0].is_corrupt):
+            first = waiting.popleft()
+            yield first, first.is_corrupt
+    yield from ((packet, packet.is_corrupt) for packet in waiting)
+
+
+def _falls_back(before: "Packet[Stream]", packet: "Packet[Stream]") -> bool:
+    return before.dts is not None and packet.dts is not None and packet.dts < before.dts
+
+
+def _decoded(packet: "Packet[Stream]", clock: "_Clock", is_damaged: bool) -> tuple[list[VideoFrame], str]:
     """Return a packet's pictures, and what was wrong with it."""
     # A damaged packet decodes to grey mush, which is not the file's picture.
-    if packet.is_corrupt:
+    if is_damaged:
         return [], "damaged data"
     if packet.size:
         clock.feed(packet)

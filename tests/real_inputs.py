@@ -59,6 +59,18 @@ def _animation(suffix: str, lengths_ms: Sequence[int], **options: object) -> Cas
 
 
 _BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709"
+
+
+def _two_broadcasts() -> Case:
+    """Return a case of two recordings, one behind the other in one file: the clock starts anew in the middle."""
+
+    def make(path: Path) -> None:
+        ffmpeg("-f", "lavfi", "-i", _PICTURES, "-vf", "format=rgb24,gblur=6", *f"{_H264} {_B}".split(), path)
+        path.write_bytes(path.read_bytes() * 2)
+
+    return Case("ts", make, [Fraction(n, RATE) for n in range(2 * FRAMES)])
+
+
 _H264 = "-c:v libx264 -crf 2 -preset veryfast -g 12 -pix_fmt yuv420p"
 _B = "-bf 2 -x264-params b-adapt=0"
 _MPEG2 = "-c:v mpeg2video -q:v 2 -g 12 -bf 2"
@@ -73,6 +85,7 @@ CASES: dict[str, Case] = {
     "flv": _coded("flv", f"{_H264} {_B}"),
     "ts": _coded("ts", f"{_H264} {_B}"),
     "m2ts": _coded("m2ts", f"{_H264} {_B} -mpegts_m2ts_mode 1 -f mpegts"),
+    "two broadcasts": _two_broadcasts(),
     "avi with B-frames": _coded("avi", f"{_H264} {_B}", steady=True),
     "avi, DivX": _coded("avi", "-c:v mpeg4 -q:v 2 -g 12 -bf 2", steady=True),
     "avi, motion JPEG": _coded("avi", "-c:v mjpeg -q:v 2 -pix_fmt yuvj420p", steady=True),
