@@ -18,8 +18,8 @@ FRAMES = 160
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All but the secrets' tests compare what a fault costs with a figure in seconds, beside many processes."""
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.stem != "test_secrets":
-            item.add_marker(pytest.mark.serial)
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow if item.path.stem == "test_secrets" else pytest.mark.serial)
 
 
 @pytest.fixture

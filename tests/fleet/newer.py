@@ -5,6 +5,7 @@ impatient  this release, but a worker that left its queues looks again after hal
 """
 
 import sys
+from dataclasses import replace
 
 from celery.__main__ import main as celery
 
@@ -19,8 +20,17 @@ def main() -> None:
     """Change what the release changes, then run the command."""
     release, command, *words = sys.argv[1:]
     if release == "newer":
-        Ticket.to_args = lambda ticket: [WIRE_VERSION + 1, *_write(ticket)[1:]]  # type: ignore[method-assign]
-        Ticket.from_args = lambda args: _read([WIRE_VERSION, *args[1:]])  # type: ignore[method-assign, assignment]
+        Ticket.to_args = (
+            lambda ticket: [  # type: ignore[method-assign]
+                WIRE_VERSION + 1,
+                *_write(replace(ticket, version=WIRE_VERSION))[1:],
+            ]
+        )
+        Ticket.from_args = (
+            lambda args: _read(  # type: ignore[method-assign, assignment]
+                [min(args[0], WIRE_VERSION), *args[1:]]
+            )
+        )
     else:
         workers.tasks._AWAY_S = 0.5
     sys.argv = [command, *words]

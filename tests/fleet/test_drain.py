@@ -23,6 +23,7 @@ WORK = [sys.executable, "-m", "cli", "work", "--devices", "cpu", "--styles", STY
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_drained_machine_leaves_and_its_frames_are_painted_elsewhere(
     server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil

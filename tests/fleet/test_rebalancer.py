@@ -50,6 +50,7 @@ def start(server: EmbeddedServer, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_long_file_takes_the_idle_styles_slot_and_gives_it_back(
     start: Start, transport: Transport, tmp_path: Path, wait_until: WaitUntil
@@ -70,6 +71,7 @@ def test_a_long_file_takes_the_idle_styles_slot_and_gives_it_back(
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_two_launchers_leave_a_live_stream_its_last_worker(
     start: Start, server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil

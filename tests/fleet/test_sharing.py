@@ -111,6 +111,7 @@ def test_a_live_frame_waits_for_two_frames_of_a_file_at_most_and_the_file_has_it
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_files_of_several_commands_advance_alike_and_one_that_comes_later_does_not_wait_for_the_first(
     broker: Broker, tmp_path: Path, wait_until: WaitUntil

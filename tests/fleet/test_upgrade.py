@@ -35,6 +35,7 @@ def outcome(job: "subprocess.Popen[bytes]", log: Path) -> dict[str, int]:
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_newer_releases_frames_wait_for_a_newer_worker_and_nothing_is_lost(
     server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil

@@ -232,6 +232,7 @@ def test_a_window_without_a_display_is_refused_in_one_line(start: Start, monkeyp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
 def test_a_window_shows_the_stream_and_its_keys_work(
     start: Start, clip: Path, server: EmbeddedServer, transport: Transport, display: str

@@ -9,7 +9,7 @@ import pytest
 from tests.media import Clip, make_clip, pts_of
 from tests.system.conftest import Painter, WaitUntil
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(150)]
 
 Start = Callable[..., Painter]
 

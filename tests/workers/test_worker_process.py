@@ -134,13 +134,24 @@ def test_a_hung_painting_ends_its_worker(server: EmbeddedServer, transport: Tran
     assert "stream=clip seq=3 painting hangs" in errors
 
 
-def test_a_painting_that_raises_three_times_becomes_a_tombstone(server: EmbeddedServer, transport: Transport) -> None:
+def test_a_painting_that_raises_is_handed_back_of_a_file_and_ends_a_live_frame(
+    server: EmbeddedServer, transport: Transport, wait_until: WaitUntil
+) -> None:
+    reason = "RuntimeError: this test style fails here"
     desk = Desk(server.url, transport, "test-raise-3")
+
+    def failures() -> Mapping[int, Mapping[str, str]]:
+        return transport.in_flight("clip", "style.test-raise-3").failures
+
     with worker(server.url, "style.test-raise-3"):
-        desk.send(3, attempt=3)
+        desk.send(3)
+        wait_until(failures, 30, "the frame to be handed back")
+        assert failures() == {3: {"w@host": reason}}
+        transport.abandon("clip", [3])
+        desk.open()
+        desk.send(3, live=True)
         entry = desk.receive()
-    assert (entry.kind, entry.seq) == ("failed", 3)
-    assert entry.reason == "RuntimeError: this test style fails here"
+    assert (entry.kind, entry.seq, entry.reason) == ("failed", 3, reason)
 
 
 def test_a_worker_outlives_its_server_and_serves_the_next_one(
