@@ -31,7 +31,8 @@ demo: $(INSTALLED) $(CLIP) ## paint a film clip in two styles into out/ (CLIP=my
 test: $(VENV)/.dev ## run what a change breaks first: minutes (brings torch; ARGS="-k reorder -x" runs a part)
 	@$(PARALLEL) -m "not slow and not serial" $(ARGS)
 
-test-rest: $(VENV)/.dev ## run what `make test` leaves out: long tests, then those that need the machine to themselves
+test-rest: export PAINTER_TEST_REGISTRY = 1
+test-rest: $(VENV)/.dev var/lock/bin/uv ## run what `make test` leaves out: long tests, then those that need the machine to themselves
 	@failed=0; $(PARALLEL) -m "slow and not serial" $(ARGS) || failed=1; $(PYTEST) -m serial $(ARGS) || failed=1; exit $$failed
 
 test-all: test test-rest ## run every test

@@ -114,21 +114,25 @@ def test_version_is_the_projects(tmp_path: Path, installed: Path) -> None:
 
 
 def test_help_is_quick(tmp_path: Path) -> None:
-    """It loads nothing that paints or connects; half a second of CPU is more than twice what it takes (0.2 s)."""
+    """No engine or client is loaded. CPU time, best of three: 0.2 s on a quiet machine, 0.46 s on a full one."""
     (tmp_path / "help.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.argv = ['painter', '--help']\n"
         "import cli\ntry:\n    cli.main()\nfinally:\n"
         f"    print('loaded', sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)\n"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, tmp_path / "help.py"], capture_output=True, text=True, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (done.returncode, done.stderr) == (0, "loaded []\n")
-    assert "Paint files in one or several styles." in done.stdout
-    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) <= 0.5
+    taken_s = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, tmp_path / "help.py"], capture_output=True, text=True, check=False)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert (done.returncode, done.stderr) == (0, "loaded []\n")
+        assert "Paint files in one or several styles." in done.stdout
+        taken_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken_s) <= 0.5
 
 
 @pytest.mark.registry
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
 @pytest.mark.parametrize("platform", ["x86_64-manylinux_2_28", "aarch64-manylinux_2_35", "aarch64-apple-darwin"])
