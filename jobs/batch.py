@@ -149,8 +149,11 @@ class Batch:
         record = self._record(task.output)
         recipe = self._options.recipe(task.style, of_photos=task.noun == "photo")
         before = record.find(task.output)
-        reasons = damage.reasons if isinstance(damage, PhotosUnreadable) else {}
+        reasons: Mapping[str, str] = damage.reasons if isinstance(damage, PhotosUnreadable) else {}
         files = {name: state for name, state in states.items() if name not in reasons}
+        if damage is not None and task.names is None:
+            # It is painted as far as it goes: nothing more comes of it until it changes.
+            files, reasons = dict(states), {"": str(damage)}
         failed = {name: (*states[name], why) for name, why in reasons.items()}
         if before is not None and task.names is not None and before.recipe == recipe:
             files = {**before.files, **files}

@@ -90,7 +90,8 @@ def decide(task: PaintTask, record: MadeRecord, recipe: Mapping[str, Any]) -> De
         return Decision(None, "is there, and not known to be of this kind; --fresh paints it again")
     changes = [what_changed(made, recipe), "the source has changed" if made.files != source_states(task) else ""]
     why = ", ".join(filter(None, changes))
-    return Decision(task if why else None, why or "is finished")
+    damage = "".join(f", but {reason}" for *_, reason in made.failed.values())
+    return Decision(task if why else None, why or f"is finished{damage}")
 
 
 def source_states(task: PaintTask) -> dict[str, tuple[int, int]]:

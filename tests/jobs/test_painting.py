@@ -229,6 +229,23 @@ def test_one_bad_file_costs_that_file(paint: Paint, tmp_path: Path) -> None:
         paint(tmp_path / "bad.mp4")
 
 
+def test_a_film_that_breaks_off_is_painted_as_far_as_it_goes_and_told_once(
+    paint: Paint, said: Said, tmp_path: Path
+) -> None:
+    film = clip(tmp_path / "film.mkv")
+    whole = film.read_bytes()
+    film.write_bytes(whole[: len(whole) * 7 // 10])
+    (outcome,) = paint(film)
+    assert outcome.state is State.DAMAGED
+    painted = tmp_path / "film.wave.mp4"
+    assert 0 < len(pts_of(painted)) < 50
+    assert states(paint(film)) == [("film.mkv", "finished")]
+    assert said == [f"{painted} is finished, but {outcome.reason}"]
+    film.write_bytes(whole)
+    assert states(paint(film)) == [("film.mkv", "painted")]
+    assert len(pts_of(painted)) == 50
+
+
 def test_outputs_are_no_sources_in_a_folder_a_pattern_or_what_a_shell_makes_of_one(
     paint: Paint, said: Said, tmp_path: Path
 ) -> None:
