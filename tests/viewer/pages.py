@@ -85,6 +85,9 @@ class Tab:
 
     async def _next(self) -> dict[str, Any] | Shown:
         message = await self.socket.receive()
+        # A tab that answers no pings is handed them.
+        while message.type is aiohttp.WSMsgType.PING:
+            message = await self.socket.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
             told: dict[str, Any] = json.loads(message.data)
             self.last[told["type"]] = told
