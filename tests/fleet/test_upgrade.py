@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.protocol.wire import WIRE_VERSION, Ticket, pack_frame
 from pipeline.server.app import create_app, message_of
@@ -91,6 +93,32 @@ def test_a_worker_that_left_looks_again_and_serves_what_it_can_read(
         assert done.returncode == 0, done.stderr
         assert transport.queue_lengths([QUEUE]) == {QUEUE: 0}
         assert [beat.style for beat in transport.workers()] == [STYLE]
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_frames_painted_at_another_size_wait_for_a_worker_that_knows_the_brush(
+    server: EmbeddedServer, transport: Transport, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    env = environment(BROKER_URL=server.url)
+    large = tmp_path / "large.png"
+    Image.fromarray(np.full((600, 800, 3), 90, np.uint8)).save(large)
+    with ExitStack() as stack:
+        stack.enter_context(running([*NEWER, "older", *CELERY, "-n", "old@host"], env, tmp_path / "old.log"))
+        wait_until(transport.workers, 40, "the older worker")
+        small = painter("paint", photos(tmp_path / "small", 3), "-s", STYLE, env=env)
+        assert small.returncode == 0, small.stderr
+        job = stack.enter_context(
+            running(
+                [sys.executable, "-m", "cli", "paint", "--json", "-s", STYLE, str(large)], env, tmp_path / "job.log"
+            )
+        )
+        wait_until(lambda: transport.workers()[0].note, 20, "the older worker to leave")
+        assert "tickets of version 3, this worker reads up to 2" in transport.workers()[0].note
+        stack.enter_context(running([sys.executable, "-m", *CELERY, "-n", "new@host"], env, tmp_path / "new.log"))
+        assert outcome(job, tmp_path / "job.log")["frames"] == 1
+    with Image.open(tmp_path / f"large.{STYLE}.png") as painted:
+        assert painted.size == (800, 600)
 
 
 class Later(Ticket):
