@@ -26,7 +26,7 @@ def put(text: str, results: Path) -> str:
 
 def table(results: Path) -> str:
     """Return where and when it was measured, and a row for each figure there is."""
-    measured = {name: found for name in suite.SECTIONS if (found := suite.load(name, results)) is not None}
+    measured = {name: found for name in _ROWS if (found := suite.load(name, results)) is not None}
     rows = [row for name, document in measured.items() for row in _ROWS[name](document["figures"])]
     styles = suite.load("styles", results)
     lines = [f"| {what} | {figure} |\n" for what, figure in (*(_styles(styles) if styles else ()), *rows)]

@@ -161,6 +161,26 @@ def _startup(found: Figures) -> str:
     )
 
 
+def _link(found: Figures) -> str:
+    coded = [
+        (name, row.get("psnr_db", ""), row["mbit_s"], row.get("cpu_ms", "")) for name, row in found["quality"].items()
+    ]
+    pages = [
+        (name, row["fps"], *_delays(row["delay_ms"]), row["longest_pause_ms"], row["down_mbit_s"], row["up_mbit_s"])
+        for name, row in found.items()
+        if name != "quality"
+    ]
+    head = ("line, page", "frames/s", "ms: p50", "p95", "p99", "longest pause, ms", "Mbit/s down", "up")
+    return "\n".join(
+        [
+            "Chromium draws without a graphics card, on the cores that also paint and serve: loopback, as before, is"
+            " what it can draw at all.\n",
+            _table(("a 640×480 painting at 24 FPS", "PSNR, dB", "Mbit/s", "CPU ms a picture"), coded),
+            _table(head, pages),
+        ]
+    )
+
+
 _SECTIONS: dict[str, tuple[str, str, Callable[[Figures], str]]] = {
     "files": ("A file", "frames a second of each way", _files),
     "live": ("Live", "delay by load", _live),
@@ -168,6 +188,7 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[Figures], str]]] = {
     "pipe": ("The pipe alone", "CPU time a frame by process", _pipe),
     "growth": ("Growth", "cost by length, rate by slots", _growth),
     "startup": ("Start and memory", "", _startup),
+    "link": ("The page over a thin line", "", _link),
 }
 
 

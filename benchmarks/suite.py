@@ -21,7 +21,7 @@ RESULTS = root() / "benchmarks" / "results"
 #: Where a quick run leaves its figures: they are not to be believed, so they go nowhere near the others.
 SCRATCH = root() / "var" / "bench"
 #: Section → its module, whose `measure(plan)` returns its figures. In this order they run.
-SECTIONS = ("files", "live", "delay", "pipe", "growth", "startup")
+SECTIONS = ("files", "live", "delay", "pipe", "growth", "startup", "link")
 
 
 def run(name: str, results: Path, plan: Plan) -> None:

@@ -9,13 +9,13 @@ import typer
 
 from pipeline.errors import UsageError
 
-Only = Annotated[str, typer.Option(metavar="A,B", help="Some sections: files,live,delay,pipe,growth,startup.")]
+Only = Annotated[str, typer.Option(metavar="A,B", help="Some sections: files,live,delay,pipe,growth,startup,link.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Short runs into var/bench: whether it works, not what it is.")]
 Clip = Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="A film of yours for the section files.")]
 
 
 def bench(only: Only = "", quick: Quick = False, clip: Clip = None) -> None:
-    """Measure the pipeline on this machine: at most a quarter of an hour, best with nothing else running."""
+    """Measure the pipeline on this machine: about twenty minutes, best with nothing else running."""
     if not (Path(__file__).parent.parent / "benchmarks" / "results").is_dir() or find_spec("benchmarks") is None:
         raise UsageError("painter bench runs from a checkout of the project (benchmarks/results is not here)")
     from benchmarks import pages, suite

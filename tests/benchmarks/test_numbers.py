@@ -65,7 +65,9 @@ def test_an_unknown_section_is_named_with_those_there_are() -> None:
         cwd=suite.root(), capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.strip() == "painter: --only speed: the sections are files, live, delay, pipe, growth, startup"
+    assert (
+        done.stderr.strip() == "painter: --only speed: the sections are files, live, delay, pipe, growth, startup, link"
+    )
 
 
 def test_an_installed_package_without_benchmarks_says_so(tmp_path: Path) -> None:

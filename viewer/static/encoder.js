@@ -11,6 +11,8 @@ import { Denoiser } from "./denoise.js";
 
 /** H.264 Baseline up to 1280×720, and above. */
 const LEVEL_BORDER_PX = 1280 * 720;
+/** What the encoder may have waiting: with more, the picture would only grow old. */
+const MOST_WAITING = 1;
 /** Another rate is worth a new configuration from here on. */
 const OTHER_RATE = 1.15;
 
@@ -50,6 +52,7 @@ function draw(picture, width, height, isMirrored) {
 
 /** @param {{codec: string, bps: number, isKey: boolean}} wanted @param {number} capturedMs @param {number} pixels */
 function video({ codec, bps, isKey }, capturedMs, pixels) {
+  if (encoder && encoder.encodeQueueSize > MOST_WAITING) return;
   const isNew = configure(codec, bps, pixels);
   // The output says which picture it is by its time alone, in µs.
   const frame = new VideoFrame(canvas, { timestamp: capturedMs * 1000 });
