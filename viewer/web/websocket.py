@@ -222,7 +222,7 @@ class Page:
             await self._socket.close(code=1011)
 
     async def _send_waiting(self) -> None:
-        if (now_s := time.monotonic()) - self._pinged_s >= _PING_S:
+        if (now_s := time.monotonic()) - self._pinged_s >= _PING_S and self._delivery.codecs is not None:
             self._pinged_s = now_s
             await self._socket.ping(self._delivery.ping(now_s))
         while self._texts:
