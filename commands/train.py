@@ -42,10 +42,11 @@ def train(
     """Train a style from one painting. Stop it at any time; --resume goes on."""
     if not STYLE_NAME.fullmatch(name):
         raise UsageError(f"--name {name}: a style's name is made of a-z, 0-9, - and _")
-    if not painting.is_file():
-        raise UsageError(f"{painting}: no such file; train from a picture of one painting")
     if find_spec("torch") is None:
         raise UsageError("training needs torch: pip install 'power-painter[train]'")
+    # Before photos are offered: 400 MB.
+    if not painting.exists():
+        raise UsageError(f"there is no painting at {painting}")
     # Only here: torch takes seconds to load.
     from training.cards import install
     from training.train import train as train_style
