@@ -31,7 +31,7 @@ def test_a_picture_takes_the_paintings_colours_and_keeps_the_photos_shape(eyes: 
     photo[:, 32:] = 180
     painting = np.zeros((48, 64, 3), np.uint8)
     painting[..., 0] = rng.integers(100, 255, (48, 64))
-    plan = Plan(smallest_px=32, largest_px=64, most_steps=40)
+    plan = Plan(smallest_px=32, largest_px=64, most_steps=160)
     made = optimise(photo, painting, eyes, plan)
     assert made.shape == photo.shape
 

@@ -28,14 +28,34 @@ def test_a_frame_keeps_its_shape(height_width: tuple[int, int]) -> None:
     assert painted.min() >= 0.0 and painted.max() <= 1.0
 
 
-def test_while_it_trains_a_picture_is_normalised_by_itself_alone() -> None:
-    network, frames = _trained_a_little().train(), torch.rand(3, 3, 48, 48)
-    singles = torch.cat([network(frame[None]) for frame in frames])
-    assert torch.allclose(network(frames), singles, atol=1e-4)
-    # Brightness and contrast are taken away while it trains, and not when it paints.
-    training = (network(frames * 0.5) - network(frames)).abs().max()
-    painting = (network.eval()(frames * 0.5) - network(frames)).abs().max()
-    assert painting > 5 * training
+def _network_by_own_statistics(share: float) -> StyleNetwork:
+    network = _trained_a_little().train()
+    for module in network.modules():
+        if isinstance(module, Norm):
+            module.own = share
+    return network
+
+
+def test_a_picture_is_normalised_by_its_own_share_of_statistics_while_it_trains() -> None:
+    frames = torch.rand(3, 3, 48, 48)
+    alone, fixed = _network_by_own_statistics(1.0), _network_by_own_statistics(0.0)
+    singles = torch.cat([alone(frame[None]) for frame in frames])
+    assert torch.allclose(alone(frames), singles, atol=1e-4)
+    # Its own statistics take brightness and contrast away; the fixed ones, which painting uses, keep them.
+    by_its_own = (alone(frames * 0.5) - alone(frames)).abs().max()
+    by_fixed = (fixed(frames * 0.5) - fixed(frames)).abs().max()
+    assert by_fixed > 5 * by_its_own
+
+
+def test_the_fixed_statistics_follow_the_pictures_seen_in_training() -> None:
+    network, dark = _network_by_own_statistics(0.4), torch.rand(1, 3, 48, 48) * 0.1
+    norm = next(module for module in network.modules() if isinstance(module, Norm))
+    assert norm.running_mean is not None
+    before = norm.running_mean.clone()
+    network(dark)
+    assert not torch.equal(norm.running_mean, before)
+    painting = network.eval()(dark)
+    assert torch.equal(painting, network(dark))
 
 
 def test_folding_the_norms_changes_nothing() -> None:
