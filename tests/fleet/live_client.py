@@ -1,4 +1,4 @@
-"""A desk: films at so many pictures a second and watches the paintings: `python -m tests.fleet.desk URL STYLE FPS`.
+"""A desk: films and watches the paintings: `python -m tests.fleet.live_client URL STYLE FPS`.
 
 Prints a line for each painting: when it came (monotonic seconds, the machine's own clock), and its age in ms.
 """

@@ -44,8 +44,8 @@ def camera(url: str, style: str, fps: float, stream: str = "desk") -> Iterator[L
 
 
 def photos(folder: Path, count: int) -> Path:
-    """Make `count` small photos, each of its own colour; return their folder."""
+    """Make `count` small photos, each of its own colour, none dark (dark places stay dark); return their folder."""
     folder.mkdir()
     for number in range(count):
-        Image.new("RGB", (16, 16), (number % 256, number // 256, 0)).save(folder / f"{number:04}.png")
+        Image.new("RGB", (16, 16), (number % 256, 200, number // 256)).save(folder / f"{number:04}.png")
     return folder

@@ -48,7 +48,7 @@ class Machines:
 
     def film(self) -> None:
         """Have the desk film, and wait for the first paintings."""
-        desk = [sys.executable, "-m", "tests.fleet.desk", self.network.url("desk"), STYLE, str(LIVE_FPS)]
+        desk = [sys.executable, "-m", "tests.fleet.live_client", self.network.url("desk"), STYLE, str(LIVE_FPS)]
         self.run("desk", desk, "live.log")
         self.wait_until(lambda: len(self.shown()) > LIVE_FPS, 30, "the live stream")
 
@@ -83,7 +83,7 @@ class Machines:
         assert [path.name for path in painted] == [f"{number:04}.png" for number in range(PHOTOS)]
         for number, path in enumerate(painted):
             with Image.open(path) as picture:
-                assert picture.getpixel((8, 8)) == (number % 256, number // 256, 0)
+                assert picture.getpixel((8, 8)) == (number % 256, 200, number // 256)
         return report
 
     def close(self) -> None:
