@@ -197,7 +197,8 @@ class PaintService:
         is_suspect = self._health.failed()
         if is_device_lost(error):
             self._end(f"its device is lost ({error})")
-        elif is_suspect and (why := self_test(self._painter)):
+        # Want of memory is the device's and may pass; a new process would have no more of it.
+        elif is_suspect and not isinstance(error, MemoryError) and (why := self_test(self._painter)):
             self._end(f"{SUSPECT_AFTER} frames in a row failed, and so does its own test picture ({why})")
         else:
             time.sleep(self._health.pause_s)
